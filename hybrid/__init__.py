@@ -1,0 +1,1 @@
+"""Hybrid retrieval: BM25 and dense search over one collection, fused exactly and explained."""

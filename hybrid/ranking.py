@@ -1,0 +1,95 @@
+"""Top-k selection, rankings, and the one tie-break.
+
+Everywhere in this package the order is (score descending, document id ascending). Inside a
+segment, document numbers ascend with ids, so there the position itself breaks ties; across
+segments the ids are compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ranking:
+    """An ordered list of documents, as columns.
+
+    ``docnums``: int64, shape (n,). ``scores``: float32, shape (n,). Best first.
+    """
+
+    docnums: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.docnums)
+
+
+def empty_ranking() -> Ranking:
+    """Return a ranking of no documents."""
+    return Ranking(np.empty(0, np.int64), np.empty(0, np.float32))
+
+
+def top_positions(scores: NDArray[np.floating], k: int) -> NDArray[np.int64]:
+    """Return the positions of the ``k`` highest scores, by (score descending, position ascending).
+
+    Runs in linear time plus a sort of the result.
+
+    >>> top_positions(np.array([1.0, 3.0, 2.0, 3.0]), 3).tolist()
+    [1, 3, 2]
+    """
+    n = len(scores)
+    if k <= 0 or n == 0:
+        return np.empty(0, np.int64)
+    if k < n:
+        threshold = scores[np.argpartition(scores, n - k)[n - k]]
+        above = np.flatnonzero(scores > threshold)
+        level = np.flatnonzero(scores == threshold)[: k - len(above)]
+        chosen = np.sort(np.concatenate((above, level)))
+    else:
+        chosen = np.arange(n)
+    return chosen[np.argsort(-scores[chosen], kind="stable")].astype(np.int64, copy=False)
+
+
+def order_by_score_then_id(scores: NDArray[np.floating], ids: Sequence[str]) -> NDArray[np.int64]:
+    """Return the permutation that sorts by (score descending, id ascending).
+
+    >>> order_by_score_then_id(np.array([1.0, 2.0, 2.0]), ["a", "c", "b"]).tolist()
+    [2, 1, 0]
+    """
+    values = scores.tolist()
+    order = sorted(range(len(values)), key=lambda i: (-values[i], ids[i]))
+    return np.array(order, dtype=np.int64)
+
+
+def merge(
+    parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[str]]
+) -> Ranking:
+    """Merge rankings over disjoint documents into the best ``k``.
+
+    ``ids`` gives the ids of document numbers; it is asked only about documents that can be in the
+    result and tie with another one.
+    """
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return empty_ranking()
+    if len(filled) == 1:
+        return Ranking(filled[0].docnums[:k], filled[0].scores[:k])
+    docnums = np.concatenate([part.docnums for part in filled])
+    scores = np.concatenate([part.scores for part in filled])
+    if k < len(scores):
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        keep = scores >= threshold
+        docnums, scores = docnums[keep], scores[keep]
+    order = np.argsort(-scores, kind="stable")
+    docnums, scores = docnums[order], scores[order]
+    starts = np.flatnonzero(np.diff(scores, prepend=np.float32(np.nan)) != 0)
+    for start, stop in zip(starts, [*starts[1:], len(scores)], strict=True):
+        if stop - start > 1:
+            names = ids(docnums[start:stop])
+            docnums[start:stop] = docnums[start:stop][sorted(range(stop - start), key=names.__getitem__)]
+    return Ranking(docnums[:k], scores[:k])
