@@ -55,41 +55,42 @@ def top_positions(scores: NDArray[np.floating], k: int) -> NDArray[np.int64]:
     return chosen[np.argsort(-scores[chosen], kind="stable")].astype(np.int64, copy=False)
 
 
-def order_by_score_then_id(scores: NDArray[np.floating], ids: Sequence[str]) -> NDArray[np.int64]:
-    """Return the permutation that sorts by (score descending, id ascending).
-
-    >>> order_by_score_then_id(np.array([1.0, 2.0, 2.0]), ["a", "c", "b"]).tolist()
-    [2, 1, 0]
-    """
-    values = scores.tolist()
-    order = sorted(range(len(values)), key=lambda i: (-values[i], ids[i]))
-    return np.array(order, dtype=np.int64)
-
-
-def merge(
-    parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[str]]
+def best(
+    docnums: NDArray[np.int64],
+    scores: NDArray[np.float32],
+    k: int,
+    ids: Callable[[NDArray[np.int64]], Sequence[str]],
 ) -> Ranking:
-    """Merge rankings over disjoint documents into the best ``k``.
+    """Return the ``k`` best of the given documents, which may stand in any order.
 
-    ``ids`` gives the ids of document numbers; it is asked only about documents that can be in the
-    result and tie with another one.
+    ``ids`` gives the ids of document numbers; it is asked only about documents whose score ties
+    with another one's.
+
+    >>> best(np.array([7, 8, 9]), np.float32([1, 2, 2]), 2, lambda d: ["b" if n == 8 else "a" for n in d])
+    Ranking(docnums=array([9, 8]), scores=array([2., 2.], dtype=float32))
     """
-    filled = [part for part in parts if len(part)]
-    if not filled:
+    if k <= 0 or len(scores) == 0:
         return empty_ranking()
-    if len(filled) == 1:
-        return Ranking(filled[0].docnums[:k], filled[0].scores[:k])
-    docnums = np.concatenate([part.docnums for part in filled])
-    scores = np.concatenate([part.scores for part in filled])
     if k < len(scores):
         threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
         keep = scores >= threshold
         docnums, scores = docnums[keep], scores[keep]
     order = np.argsort(-scores, kind="stable")
     docnums, scores = docnums[order], scores[order]
-    starts = np.flatnonzero(np.diff(scores, prepend=np.float32(np.nan)) != 0)
-    for start, stop in zip(starts, [*starts[1:], len(scores)], strict=True):
+    edges = np.flatnonzero(scores[1:] != scores[:-1]) + 1
+    for start, stop in zip([0, *edges], [*edges, len(scores)], strict=True):
         if stop - start > 1:
             names = ids(docnums[start:stop])
             docnums[start:stop] = docnums[start:stop][sorted(range(stop - start), key=names.__getitem__)]
     return Ranking(docnums[:k], scores[:k])
+
+
+def merge(parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[str]]) -> Ranking:
+    """Merge rankings over disjoint documents into the best ``k``; ``ids`` as in `best`."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return empty_ranking()
+    if len(filled) == 1:
+        return Ranking(filled[0].docnums[:k], filled[0].scores[:k])
+    docnums = np.concatenate([part.docnums for part in filled])
+    return best(docnums, np.concatenate([part.scores for part in filled]), k, ids)
