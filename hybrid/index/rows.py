@@ -1,0 +1,42 @@
+"""The seam between what an index stores and how it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.index.segment import Segment, SegmentWriter
+
+
+class Rows(Protocol):
+    """Columns over n documents: one part of what goes into a segment, before it is written.
+
+    Documents' own fields and each branch's representation are rows. Because they can be selected,
+    reordered and concatenated, one merge serves them all. Merging must lose nothing: for any rows,
+    ``read`` after ``write`` gives equal rows, and ``take`` and ``concat`` keep each row's content.
+    """
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        ...
+
+    def take(self, order: NDArray[np.int64]) -> Self:
+        """Return the rows at these positions, in this order."""
+        ...
+
+    def write(self, out: SegmentWriter, prefix: str) -> None:
+        """Write everything as arrays named ``f"{prefix}/<name>"``."""
+        ...
+
+    @classmethod
+    def read(cls, segment: Segment, prefix: str) -> Self:
+        """Return the rows that were written under ``prefix``; may share the segment's memory."""
+        ...
+
+    @classmethod
+    def concat(cls, parts: Sequence[Self]) -> Self:
+        """Return all rows of all parts, in order; ``parts`` holds at least one."""
+        ...

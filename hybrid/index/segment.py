@@ -1,0 +1,337 @@
+"""One immutable file of named arrays: how it is written, and how it is opened.
+
+Layout, all integers little-endian::
+
+    header    8 bytes magic, u32 version, zero padding to 64 bytes
+    arrays    each at a multiple of 64 bytes, C order, zero padding between them
+    footer    JSON: {"arrays": {name: [dtype, shape, offset, bytes, checksum]}}
+    trailer   u32 version, u64 footer offset, u64 footer bytes, 16 bytes checksum, 8 bytes magic
+
+Checksums are BLAKE2b-128. The trailer's checksum covers the footer and the trailer's own numbers,
+and the footer holds each array's checksum, so that one checksum stands for the whole file. It is
+checked whenever a file is opened; the arrays themselves are checked on demand (``verify``),
+because that reads every byte.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from math import prod
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from hybrid.errors import CorruptIndexError, FormatError, StorageError
+
+SEGMENT_VERSION = 1
+ALIGNMENT = 64
+DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"})
+"""What an array may hold: booleans, integers and floats; never Python objects."""
+
+_HEADER = struct.Struct("<8sI52x")
+_NUMBERS = struct.Struct("<IQQ")
+_TRAILER = struct.Struct("<IQQ16s8s")
+_START, _END = b"HYBRIDsg", b"gsDIRBYH"
+_DIGEST = 16
+_T = TypeVar("_T")
+
+
+class MissingSegmentError(CorruptIndexError):
+    """A segment file is not there (a writer may just have merged it away)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentInfo:
+    """What the catalogue remembers of a segment file: its size in bytes and its checksum (hex)."""
+
+    bytes: int
+    checksum: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Where one array lies in the file."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    offset: int
+    bytes: int
+    checksum: str
+
+
+class SegmentWriter:
+    """Writes one segment file, array after array, each straight from its memory.
+
+    A context manager: a normal exit closes (and so fsyncs) the file, an exception removes it. The
+    file must not exist yet. An array is complete, or the whole file is given up: after any error
+    the file is removed and the writer is of no further use.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.info: SegmentInfo | None = None
+        self._entries: dict[str, _Entry] = {}
+        self._position = 0
+        self._fd = -1
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+        except OSError as error:
+            raise _failed("create", path, error) from error
+        self._write(_HEADER.pack(_START, SEGMENT_VERSION))
+
+    def add(self, name: str, array: NDArray[Any]) -> None:
+        """Write one array of booleans, integers or floats under a name not used before.
+
+        Raises:
+            ValueError: the name is taken, or the dtype is not one of ``DTYPES``.
+            StorageError: the disk refused; names the file and the system's reason.
+
+        """
+        self.add_chunks(name, array.dtype, array.shape, (array,))
+
+    def add_chunks(
+        self, name: str, dtype: DTypeLike, shape: tuple[int, ...], chunks: Iterable[NDArray[Any]]
+    ) -> None:
+        """Write one array given as consecutive pieces in C order, so that no second copy is needed.
+
+        The pieces are cast to ``dtype``; together they must hold exactly ``prod(shape)`` values.
+        """
+        kind = np.dtype(dtype).newbyteorder("<")
+        try:
+            if name in self._entries:
+                raise ValueError(f"the segment already holds an array named {name!r}")
+            if kind.str not in DTYPES:
+                raise ValueError(f"array {name!r} has dtype {kind}; accepted: {', '.join(sorted(DTYPES))}")
+            self._write(bytes(-self._position % ALIGNMENT))
+            offset, digest = self._position, blake2b(digest_size=_DIGEST)
+            for chunk in chunks:
+                data = np.ascontiguousarray(chunk, dtype=kind).reshape(-1).view(np.uint8).data
+                digest.update(data)
+                self._write(data)
+            written = self._position - offset
+            if written != kind.itemsize * prod(shape):
+                raise ValueError(f"array {name!r}: {written} bytes do not fill {kind} of shape {shape}")
+        except BaseException:
+            self.abort()
+            raise
+        self._entries[name] = _Entry(kind.str, tuple(map(int, shape)), offset, written, digest.hexdigest())
+
+    def close(self) -> SegmentInfo:
+        """Write the footer, fsync the file and its folder, and return what the catalogue needs."""
+        if self.info is not None:
+            return self.info
+        arrays = {n: [e.dtype, e.shape, e.offset, e.bytes, e.checksum] for n, e in self._entries.items()}
+        footer = json.dumps({"arrays": arrays}, separators=(",", ":")).encode()
+        numbers = _NUMBERS.pack(SEGMENT_VERSION, self._position, len(footer))
+        checksum = blake2b(footer + numbers, digest_size=_DIGEST)
+        self._write(footer + numbers + checksum.digest() + _END)
+        try:
+            os.fsync(self._fd)
+            fd, self._fd = self._fd, -1
+            os.close(fd)
+            sync_folder(self.path.parent)
+        except OSError as error:
+            self.abort()
+            raise _failed("write", self.path, error) from error
+        self.info = SegmentInfo(self._position, checksum.hexdigest())
+        return self.info
+
+    def abort(self) -> None:
+        """Close and remove the unfinished file; harmless if that was done, or if it is finished."""
+        if self.info is not None:
+            return
+        fd, self._fd = self._fd, -1
+        with suppress(OSError):  # best effort: an unnamed file is swept by the next writer
+            if fd >= 0:
+                os.close(fd)
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        """Write all of ``data`` (the system may take it in pieces)."""
+        if self._fd < 0:
+            raise ValueError(f"the segment {self.path} is closed")
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            self.abort()
+            raise _failed("write", self.path, error) from error
+        self._position += len(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+
+class Segment:
+    """An open segment file: a read-only mapping from names to arrays that lie in one mmap.
+
+    Arrays stay valid as long as anything refers to them, even after the file was unlinked. Safe to
+    use from several threads.
+    """
+
+    def __init__(self, path: Path, memory: mmap.mmap, entries: dict[str, _Entry], info: SegmentInfo) -> None:
+        self.path = path
+        self.info = info
+        self._memory = memory
+        self._entries = entries
+        self._cache: dict[str, Any] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._lock = threading.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = False) -> Segment:
+        """Map a file and check its header, trailer, footer and size; with ``verify`` every array too.
+
+        Raises:
+            MissingSegmentError: the file is not there.
+            CorruptIndexError: the file does not match its own description.
+            FormatError: a later release wrote it.
+            StorageError: the system refused to open it.
+
+        """
+        try:
+            with open(path, "rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                if size < _HEADER.size + _TRAILER.size:
+                    raise _corrupt(path, f"it has {size} bytes, which is less than any segment has")
+                memory = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            raise MissingSegmentError(
+                f"the segment file {path} is missing; restore the index from a copy"
+            ) from error
+        except OSError as error:
+            raise _failed("open", path, error) from error
+        entries, checksum = _read_footer(path, memory, size)
+        segment = cls(path, memory, entries, SegmentInfo(size, checksum))
+        if verify:
+            segment.verify()
+        return segment
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        """Return an array, read-only and without copying it."""
+        try:
+            entry = self._entries[name]
+        except KeyError:
+            raise _corrupt(self.path, f"it holds no array named {name!r}") from None
+        count = prod(entry.shape)
+        array: NDArray[Any] = np.frombuffer(self._memory, entry.dtype, count, entry.offset)
+        return array.reshape(entry.shape)
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether an array of that name is there."""
+        return name in self._entries
+
+    def names(self) -> list[str]:
+        """Return the names of all arrays, in the order in which they were written."""
+        return list(self._entries)
+
+    def size_of(self, name: str) -> int:
+        """Return the bytes of one array without touching it."""
+        return self._entries[name].bytes
+
+    def verify(self) -> None:
+        """Read every byte; raise ``CorruptIndexError`` naming the first array that is damaged."""
+        end = _HEADER.size
+        for name, entry in self._entries.items():
+            if any(self._memory[end : entry.offset]):
+                raise _corrupt(self.path, f"the padding before array {name!r} is not zero")
+            end = entry.offset + entry.bytes
+            with memoryview(self._memory)[entry.offset : end] as data:
+                if blake2b(data, digest_size=_DIGEST).hexdigest() != entry.checksum:
+                    raise _corrupt(self.path, f"array {name!r} does not match its checksum")
+
+    def cached(self, key: str, build: Callable[[], _T]) -> _T:
+        """Return ``build()``, called at most once per key in this segment's life, thread-safely.
+
+        For what is derived from the arrays and costs something: decoded dictionaries, searchers.
+        """
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.RLock())
+        with lock:
+            if key not in self._cache:
+                self._cache[key] = build()
+            value: _T = self._cache[key]
+            return value
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of files in a folder durable, where the system can."""
+    if os.name == "nt":  # Windows cannot fsync a folder, and makes renames durable by itself
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _Entry], str]:
+    """Return the arrays' places and the file's checksum; raise if anything disagrees."""
+    start, version = _HEADER.unpack_from(memory, 0)
+    if start != _START or any(memory[12 : _HEADER.size]):
+        raise _corrupt(path, "it does not begin like a segment file")
+    if version > SEGMENT_VERSION:
+        raise FormatError(
+            f"the segment file {path} has format version {version}, and this release reads up to "
+            f"{SEGMENT_VERSION}; upgrade hybrid-retrieval"
+        )
+    again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)
+    if end != _END:
+        raise _corrupt(path, "it does not end like a segment file (was it cut short?)")
+    footer = memory[offset : offset + length] if offset + length <= size else b""
+    checksum = blake2b(footer + _NUMBERS.pack(again, offset, length), digest_size=_DIGEST)
+    if checksum.digest() != digest:
+        raise _corrupt(path, "its footer does not match its checksum")
+    if again != version or offset + length + _TRAILER.size != size:
+        raise _corrupt(path, f"it has {size} bytes, and its trailer describes another size or version")
+    try:
+        arrays = json.loads(footer)["arrays"]
+        entries = {n: _Entry(d, tuple(s), o, b, c) for n, (d, s, o, b, c) in arrays.items()}
+        consistent = all(_fits(entry, offset) for entry in entries.values())
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _corrupt(path, f"its footer cannot be read: {error}") from error
+    if not consistent:
+        raise _corrupt(path, "its footer describes an array that cannot be there")
+    return entries, checksum.hexdigest()
+
+
+def _fits(entry: _Entry, end: int) -> bool:
+    """Return whether an array has an accepted dtype and lies aligned between header and footer."""
+    return (
+        entry.dtype in DTYPES
+        and all(extent >= 0 for extent in entry.shape)
+        and entry.bytes == prod(entry.shape) * np.dtype(entry.dtype).itemsize
+        and entry.offset % ALIGNMENT == 0
+        and _HEADER.size <= entry.offset <= entry.offset + entry.bytes <= end
+    )
+
+
+def _failed(verb: str, path: Path, error: OSError) -> StorageError:
+    """Return the error for a refusal by the system."""
+    return StorageError(f"cannot {verb} {path}: {error.strerror or error}")
+
+
+def _corrupt(path: Path, reason: str) -> CorruptIndexError:
+    """Return the error for a damaged file."""
+    return CorruptIndexError(f"the segment file {path} is damaged: {reason}; restore the index from a copy")
