@@ -1,1 +1,8 @@
-"""Placeholder."""
+"""Readers: from files, folders and installed Python packages to documents."""
+
+from hybrid.corpus.documents import to_document
+from hybrid.corpus.qrels import read_qrels
+from hybrid.corpus.queries import read_queries
+from hybrid.corpus.sources import read
+
+__all__ = ["read", "read_qrels", "read_queries", "to_document"]

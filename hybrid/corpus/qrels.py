@@ -1,0 +1,81 @@
+"""Relevance judgements: TREC qrels and BEIR's tab-separated form."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from hybrid.corpus.lines import read_lines
+from hybrid.errors import CorpusError
+
+BEIR_HEADER = ["query-id", "corpus-id", "score"]
+_GRADE = re.compile(r"[+-]?[0-9]{1,9}")
+
+
+def read_qrels(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
+    """Read relevance judgements.
+
+    Two forms are told apart by the first line: BEIR's starts with the header ``query-id``,
+    ``corpus-id``, ``score`` (tabs between); TREC's has no header and four columns, query id,
+    iteration (ignored), document id and grade (white space between). Blank lines are skipped;
+    ``.gz`` is read too.
+
+    Returns:
+        Query id -> document id -> grade, both in file order.
+
+    Raises:
+        CorpusError: a line has another number of columns, a grade that is not an integer, or judges
+            a pair a second time.
+
+    """
+    file = Path(path)
+    judgements: dict[str, dict[str, int]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    beir: bool | None = None
+    for number, line in read_lines(file):
+        if not line.strip():
+            continue
+        if beir is None:
+            beir = line.split("\t") == BEIR_HEADER
+            if beir:
+                continue
+        where = f"{file}, line {number}"
+        query, document, grade = _beir(line, where) if beir else _trec(line, where)
+        first = seen.setdefault((query, document), number)
+        if first != number:
+            raise CorpusError(
+                f"{where}: document {document!r} was already judged for query {query!r} on line {first}; "
+                "keep one of the two lines"
+            )
+        judgements.setdefault(query, {})[document] = grade
+    return judgements
+
+
+def _beir(line: str, where: str) -> tuple[str, str, int]:
+    """Split one line of BEIR's form."""
+    cells = line.split("\t")
+    if len(cells) != 3 or not all(cells):
+        raise CorpusError(
+            f"{where}: expected 3 cells ({', '.join(BEIR_HEADER)}) with tabs between, got {line[:60]!r}"
+        )
+    return cells[0], cells[1], _grade(cells[2], where)
+
+
+def _trec(line: str, where: str) -> tuple[str, str, int]:
+    """Split one line of TREC's form."""
+    cells = line.split()
+    if len(cells) != 4:
+        raise CorpusError(
+            f"{where}: expected 4 columns (query, iteration, document, grade), got {len(cells)} in "
+            f"{line[:60]!r}; the 3-column form must start with the header "
+            f"{' '.join(BEIR_HEADER)!r} (tabs between)"
+        )
+    return cells[0], cells[2], _grade(cells[3], where)
+
+
+def _grade(cell: str, where: str) -> int:
+    """Return the grade as an integer."""
+    if not _GRADE.fullmatch(cell.strip()):
+        raise CorpusError(f"{where}: the grade must be an integer, got {cell!r}")
+    return int(cell)
