@@ -1,6 +1,26 @@
 """The index on disk: one folder, immutable segments, one catalogue, one atomic commit."""
 
+from hybrid.index.catalog import FORMAT_VERSION
+from hybrid.index.documents import DocumentRows, check_documents
+from hybrid.index.filters import parse_filter
 from hybrid.index.rows import Rows
 from hybrid.index.segment import Segment, SegmentInfo, SegmentWriter
+from hybrid.index.snapshot import Mask, SegmentView, Snapshot
+from hybrid.index.store import Store
+from hybrid.index.transaction import Transaction
 
-__all__ = ["Rows", "Segment", "SegmentInfo", "SegmentWriter"]
+__all__ = [
+    "FORMAT_VERSION",
+    "DocumentRows",
+    "Mask",
+    "Rows",
+    "Segment",
+    "SegmentInfo",
+    "SegmentView",
+    "SegmentWriter",
+    "Snapshot",
+    "Store",
+    "Transaction",
+    "check_documents",
+    "parse_filter",
+]

@@ -242,6 +242,11 @@ class Segment:
         """Return whether an array of that name is there."""
         return name in self._entries
 
+    @property
+    def size(self) -> int:
+        """The size of the file in bytes."""
+        return self.info.bytes
+
     def names(self) -> list[str]:
         """Return the names of all arrays, in the order in which they were written."""
         return list(self._entries)

@@ -1,0 +1,333 @@
+"""An index folder: opening it, reading its current generation, and changing it.
+
+    my-index/
+      catalog.sqlite         what the index consists of (see ``catalog``)
+      segments/<uuid>.seg    immutable files that the catalogue names (see ``segment``)
+      write.lock             held by the one writer; writer.json says who that is
+
+A commit writes segment files, fsyncs them and their folder, and then makes one SQLite transaction;
+a crash at any point leaves the generation before or the one after. Files that the catalogue does
+not name are leftovers: they are removed when a writer opens the index. Readers map all files of
+their generation and then need nothing from the folder, so files may be unlinked under them.
+
+A new index takes effect with its first commit. Until then a folder being created holds the file
+``unfinished``; closing the store before the first commit removes everything again, and after a
+crash the next ``create`` does. Overwriting goes the same way: the old index stays, whole and
+readable, until the first commit replaces its whole content in one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from hybrid.errors import (
+    CorruptIndexError,
+    FormatError,
+    IndexLockedError,
+    ReadOnlyError,
+    StorageError,
+)
+from hybrid.index.catalog import (
+    CATALOG,
+    State,
+    encode_settings,
+    install_catalog,
+    read_catalog,
+    remove_catalog,
+    write_catalog,
+)
+from hybrid.index.folder import (
+    NEW_CATALOG,
+    UNFINISHED,
+    begin,
+    check_free,
+    make_folder,
+    remove_folders,
+    segment_path,
+    sweep,
+    undo,
+)
+from hybrid.index.lock import WriterLock
+from hybrid.index.rows import Rows
+from hybrid.index.segment import MissingSegmentError, Segment
+from hybrid.index.snapshot import Snapshot, open_snapshot
+from hybrid.index.transaction import Transaction
+from hybrid.types import Progress
+
+_ATTEMPTS = 20
+"""How often a reader starts again because a writer merged segments away in between."""
+
+
+class Store:
+    """An open index folder; make one with ``create`` or ``open``. A context manager.
+
+    ``snapshot`` is the generation that this store sees: a reader's changes with ``refresh``, a
+    writer's with each commit. Snapshots already taken never change, and outlive the store.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        mode: Literal["r", "w"],
+        state: State,
+        snapshot: Snapshot,
+        *,
+        committed: State | None,
+        lock: WriterLock | None = None,
+        made: Sequence[Path] = (),
+    ) -> None:
+        self.path = path
+        self.mode = mode
+        self._state = state
+        self._snapshot = snapshot
+        self._committed = committed  # what the catalogue holds; None before a new index's first commit
+        self._lock = lock
+        self._made = made
+        self._transaction: Transaction | None = None
+        self._closed = False
+        self._uncertain = False
+
+    @classmethod
+    def create(
+        cls, path: str | os.PathLike[str], settings: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Store:
+        """Begin a new index and open it for writing; it takes effect with the first commit.
+
+        ``settings`` is any JSON object. With ``overwrite`` an index that is there is replaced by
+        the first commit, and is untouched until then.
+
+        Raises:
+            IndexExistsError: an index is there, and overwriting was not asked for.
+            NotAnIndexError: the folder holds other files.
+            IndexLockedError: another writer holds the index.
+            StorageError: the system refused.
+
+        """
+        settings = json.loads(encode_settings(settings))
+        folder = Path(path)
+        check_free(folder, overwrite)
+        made = make_folder(folder)
+        try:
+            lock = WriterLock(folder)
+        except BaseException:
+            remove_folders(made)
+            raise
+        try:
+            exists = check_free(folder, overwrite)  # again, now that nobody else can create here
+            committed = _read_to_overwrite(folder) if exists else None
+            if committed is None:
+                begin(folder)
+            generation = 0 if committed is None else committed.generation
+            state, empty = State(generation, settings), Snapshot(generation, ())
+            return cls(folder, "w", state, empty, committed=committed, lock=lock, made=made)
+        except BaseException:
+            if not (folder / CATALOG).exists():
+                undo(folder)
+            lock.release(remove=not (folder / CATALOG).exists())
+            remove_folders(made)
+            raise
+
+    @classmethod
+    @contextmanager
+    def creating(
+        cls, path: str | os.PathLike[str], settings: Mapping[str, Any], *, overwrite: bool = False
+    ) -> Iterator[Store]:
+        """Create an index for the length of a ``with`` block, which makes its first commit.
+
+        At a normal exit the store stays open. An exception closes it, so that without a commit
+        everything is as it was before.
+        """
+        store = cls.create(path, settings, overwrite=overwrite)
+        try:
+            yield store
+        except BaseException:
+            store.close()
+            raise
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, mode: Literal["r", "w"] = "r", verify: bool = False
+    ) -> Store:
+        """Open an index for reading ("r") or for changing ("w"); ``verify`` reads and checks every byte.
+
+        Raises:
+            NotAnIndexError: the folder holds no index.
+            FormatError: a later release wrote it.
+            CorruptIndexError: a file is missing or damaged.
+            IndexLockedError: mode is "w" and another writer holds the index.
+            StorageError: the system refused.
+
+        """
+        if mode not in ("r", "w"):
+            raise ValueError(f"mode {mode!r} is not accepted; it is 'r' (read) or 'w' (read and change)")
+        folder = Path(path)
+        if mode == "r":
+            state, snapshot = _load(folder, verify=verify)
+            return cls(folder, mode, state, snapshot, committed=state)
+        read_catalog(folder / CATALOG)  # before a lock file is put anywhere
+        lock = WriterLock(folder)
+        try:
+            state, snapshot = _load(folder, verify=verify)
+            sweep(folder, state.uuids())
+        except BaseException:
+            lock.release()
+            raise
+        return cls(folder, mode, state, snapshot, committed=state, lock=lock)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """The settings of this generation (a copy)."""
+        return dict(self._state.settings)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The generation that this store sees."""
+        return self._snapshot
+
+    @property
+    def pending(self) -> bool:
+        """Whether a new index still waits for its first commit."""
+        return self._committed is not self._state
+
+    def refresh(self) -> bool:
+        """See the newest generation; return whether that changed anything. A writer always sees it."""
+        self._check_open()
+        if self.mode == "w":
+            return False
+        state, snapshot = _load(self.path, self._state, self._snapshot)
+        changed = snapshot is not self._snapshot
+        self._state = self._committed = state
+        self._snapshot = snapshot
+        return changed
+
+    def transaction(self) -> Transaction:
+        """Begin a change; use it in a ``with`` block.
+
+        Raises:
+            ReadOnlyError: the index was opened for reading.
+            IndexLockedError: a transaction of this store is running.
+
+        """
+        self._check_open()
+        if self.mode != "w":
+            raise ReadOnlyError(
+                f"the index {self.path} is open for reading; open it with mode='w' to change it"
+            )
+        if self._transaction is not None:
+            raise IndexLockedError(f"a transaction on {self.path} is running; end it first")
+        self._transaction = Transaction(self, self._state)
+        return self._transaction
+
+    def optimize(self, row_types: Mapping[str, type[Rows]], progress: Progress | None = None) -> bool:
+        """Merge all live documents into one segment, in one commit; return whether there was a need.
+
+        ``row_types`` names the type of every branch's rows.
+        """
+        views = self._snapshot.segments
+        needed = len(views) > 1 or any(view.live is not None for view in views)
+        with self.transaction() as change:
+            if needed:
+                change.replace(views, row_types, progress)
+        sweep(self.path, self._state.uuids())
+        return needed
+
+    def close(self) -> None:
+        """Give up the writer's lock; a new index without a commit is removed. Harmless if done."""
+        if self._closed:
+            return
+        self._closed = True
+        unfinished = self.mode == "w" and self._committed is None and not self._uncertain
+        if unfinished:
+            undo(self.path)
+        if self._lock is not None:
+            self._lock.release(remove=unfinished)
+        if unfinished:
+            remove_folders(self._made)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def publish(self, state: State, added: Sequence[Segment]) -> None:
+        """Commit a new state (for ``Transaction``): change the catalogue, then show it here."""
+        self._check_open()
+        snapshot = open_snapshot(self.path, state, self._snapshot, added)
+        try:
+            if self._committed is None:
+                new = self.path / NEW_CATALOG
+                remove_catalog(new)
+                write_catalog(new, None, state)
+                install_catalog(new, self.path / CATALOG)
+            else:
+                write_catalog(self.path / CATALOG, self._committed, state)
+        except BaseException:
+            self._uncertain = not self._unchanged()
+            raise
+        self._snapshot = snapshot
+        gone = (self._committed or State()).uuids() - state.uuids()
+        self._state = self._committed = state
+        with suppress(OSError):  # what stays is swept when a writer opens the index
+            (self.path / UNFINISHED).unlink(missing_ok=True)
+            for uuid in gone:
+                segment_path(self.path, uuid).unlink(missing_ok=True)
+
+    def end_transaction(self) -> bool:
+        """Note the end of the transaction; return whether it is certain what the catalogue holds."""
+        self._transaction = None
+        return not self._uncertain
+
+    def _unchanged(self) -> bool:
+        """Return whether, after a commit that failed, the catalogue surely holds what it held."""
+        catalog = self.path / CATALOG
+        try:
+            if self._committed is None:
+                return not catalog.exists()
+            return read_catalog(catalog).generation == self._committed.generation
+        except (StorageError, OSError):
+            return False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StorageError(f"the index {self.path} was closed; open it again")
+        if self._uncertain:
+            raise StorageError(f"a commit to {self.path} failed half-way; close the index and open it again")
+
+
+def _load(
+    folder: Path, known: State | None = None, previous: Snapshot | None = None, *, verify: bool = False
+) -> tuple[State, Snapshot]:
+    """Read the committed state and map its files; start again if a writer changed it in between."""
+    state = read_catalog(folder / CATALOG)
+    for _ in range(_ATTEMPTS):
+        if previous is not None and known is not None and _same(state, known):
+            return known, previous
+        try:
+            return state, open_snapshot(folder, state, previous, verify=verify)
+        except MissingSegmentError:
+            newer = read_catalog(folder / CATALOG)
+            if _same(newer, state):
+                raise
+            state = newer
+    raise StorageError(f"the index {folder} changes faster than it can be read; try again later")
+
+
+def _same(one: State, other: State) -> bool:
+    return one.generation == other.generation and one.segments == other.segments
+
+
+def _read_to_overwrite(folder: Path) -> State:
+    """Return the state of an index that is to be replaced."""
+    try:
+        return read_catalog(folder / CATALOG)
+    except (CorruptIndexError, FormatError) as error:
+        raise type(error)(f"{error}; to replace the index all the same, delete {folder} first") from error

@@ -1,0 +1,78 @@
+"""A column of byte strings: one blob and the offsets into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.index.segment import Segment, SegmentWriter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Strings:
+    """n byte strings end to end.
+
+    ``data``: uint8, all bytes. ``offsets``: int64, shape (n + 1,); string i is
+    ``data[offsets[i] : offsets[i + 1]]``.
+    """
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, values: Sequence[bytes]) -> Self:
+        """Return a column of these values.
+
+        >>> [*Strings.of([b"one", b"", b"two"])]
+        [b'one', b'', b'two']
+        """
+        offsets = np.zeros(len(values) + 1, np.int64)
+        np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=offsets[1:])
+        return cls(np.frombuffer(b"".join(values), np.uint8), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, position: int) -> bytes:
+        """Return the string at a position from 0."""
+        if not 0 <= position < len(self):
+            raise IndexError(f"position {position} of {len(self)} strings")
+        return self.data[self.offsets[position] : self.offsets[position + 1]].tobytes()
+
+    def __iter__(self) -> Iterator[bytes]:
+        view, offsets = self.data.data, self.offsets.tolist()
+        for start, stop in pairwise(offsets):
+            yield bytes(view[start:stop])
+
+    def take(self, order: NDArray[np.int64]) -> Self:
+        """Return the strings at these positions, in this order."""
+        view = self.data.data
+        starts, stops = self.offsets[order].tolist(), self.offsets[order + 1].tolist()
+        offsets = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(self.offsets[order + 1] - self.offsets[order], out=offsets[1:])
+        pieces = [view[start:stop] for start, stop in zip(starts, stops, strict=True)]
+        return type(self)(np.frombuffer(b"".join(pieces), np.uint8), offsets)
+
+    @classmethod
+    def concat(cls, parts: Iterable[Self]) -> Self:
+        """Return all strings of all parts, in order."""
+        columns = list(parts)
+        sizes = np.concatenate([np.diff(part.offsets) for part in columns])
+        offsets = np.zeros(len(sizes) + 1, np.int64)
+        np.cumsum(sizes, out=offsets[1:])
+        return cls(np.concatenate([part.data for part in columns]), offsets)
+
+    def write(self, out: SegmentWriter, name: str) -> None:
+        """Write the column as the arrays ``f"{name}.data"`` and ``f"{name}.offsets"``."""
+        out.add(f"{name}.data", self.data)
+        out.add(f"{name}.offsets", self.offsets)
+
+    @classmethod
+    def read(cls, segment: Segment, name: str) -> Self:
+        """Return the column written under ``name``, without copying it."""
+        return cls(segment[f"{name}.data"], segment[f"{name}.offsets"])

@@ -1,0 +1,206 @@
+"""One change of the index: nothing of it is seen before its commit, and all of it after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import DuplicateIdError
+from hybrid.index.catalog import SegmentRecord, State, encode_settings
+from hybrid.index.documents import PREFIX, DocumentRows
+from hybrid.index.folder import segment_path
+from hybrid.index.merge import merge
+from hybrid.index.rows import Rows
+from hybrid.index.segment import Segment, SegmentWriter
+from hybrid.index.snapshot import SegmentView
+from hybrid.types import Docnums, Progress
+
+if TYPE_CHECKING:
+    from hybrid.index.store import Store
+
+
+class Transaction:
+    """Deletes and additions that become one new generation, or nothing at all.
+
+    A context manager, made by ``Store.transaction``: a normal exit commits; an exception rolls
+    back and removes the files written. Without any change there is no new generation. To replace
+    a document, delete it first and then add its successor, in the same transaction.
+    """
+
+    def __init__(self, store: Store, state: State) -> None:
+        self._store = store
+        self._state = state
+        self._views = store.snapshot.segments
+        self._live: dict[str, NDArray[np.bool_]] = {}
+        self._merged: set[str] = set()
+        self._added: list[tuple[SegmentRecord, Segment]] = []
+        self._settings: Mapping[str, Any] = state.settings
+
+    def delete(self, docnums: Docnums) -> None:
+        """Delete live documents of ``store.snapshot``.
+
+        Raises:
+            ValueError: a docnum is not in the snapshot, is given twice, or is deleted already.
+
+        """
+        wanted = np.asarray(docnums, np.int64)
+        if len(np.unique(wanted)) != len(wanted):
+            raise ValueError("a docnum to delete is given twice")
+        inside = (wanted >= 0) & (wanted < self._store.snapshot.size)
+        if not inside.all():
+            raise ValueError(f"docnums not in the snapshot: {wanted[~inside][:5].tolist()}")
+        changed: dict[str, NDArray[np.bool_]] = {}
+        for view in self._views:
+            ordinals = wanted[(wanted >= view.base) & (wanted < view.base + view.size)] - view.base
+            if len(ordinals):
+                live = self._live_of(view).copy()
+                if not live[ordinals].all() or view.uuid in self._merged:
+                    raise ValueError("a docnum to delete is deleted already")
+                live[ordinals] = False
+                changed[view.uuid] = live
+        self._live |= changed
+
+    def add(self, documents: DocumentRows, branches: Mapping[str, Rows]) -> None:
+        """Write documents and their branches' rows, in the same order, as one new segment.
+
+        The rows are sorted by id here. The file is written and fsynced now; the catalogue names
+        it at the commit. No documents: nothing happens.
+
+        Raises:
+            DuplicateIdError: an id is given twice, or names a live document.
+            ValueError: a branch has another number of rows, or an unusable name.
+            StorageError: the disk refused.
+
+        """
+        for name, rows in branches.items():
+            if name == PREFIX or not name or "/" in name:
+                raise ValueError(f"a branch cannot be named {name!r}")
+            if len(rows) != len(documents):
+                raise ValueError(f"branch {name!r} has {len(rows)} rows for {len(documents)} documents")
+        if not len(documents):
+            return
+        order = documents.order()
+        if not np.array_equal(order, np.arange(len(order))):
+            documents = documents.take(order)
+            branches = {name: rows.take(order) for name, rows in branches.items()}
+        self._refuse_duplicates([id.decode() for id in documents.ids])
+        uuid = uuid4().hex
+        with SegmentWriter(segment_path(self._store.path, uuid)) as out:
+            documents.write(out, PREFIX)
+            for name, rows in branches.items():
+                rows.write(out, name)
+        self._register(uuid, out, len(documents))
+
+    def replace(
+        self,
+        views: Sequence[SegmentView],
+        row_types: Mapping[str, type[Rows]],
+        progress: Progress | None = None,
+    ) -> None:
+        """Replace segments by one that holds their live documents in order of id.
+
+        Raises:
+            ValueError: this transaction has deleted from one of them, or a type of rows is missing.
+            StorageError: the disk refused.
+
+        """
+        uuids = {view.uuid for view in views}
+        if not uuids <= {view.uuid for view in self._views} or uuids & (self._live.keys() | self._merged):
+            raise ValueError("only unchanged segments of the store's snapshot can be merged")
+        if any(view.live_count for view in views):
+            uuid = uuid4().hex
+            with SegmentWriter(segment_path(self._store.path, uuid)) as out:
+                count = merge(views, row_types, out, progress)
+            self._register(uuid, out, count)
+        self._merged |= uuids
+
+    def update_settings(self, changes: Mapping[str, Any]) -> None:
+        """Set some of the settings; raise ``ValueError`` or ``TypeError`` if they are not JSON."""
+        settings = {**self._settings, **changes}
+        encode_settings(settings)
+        self._settings = settings
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        committed = False
+        try:
+            if kind is None:
+                self._commit()
+                committed = True
+        finally:
+            certain = self._store.end_transaction()
+            if not committed and certain:
+                self._remove_files()
+
+    def _commit(self) -> None:
+        """Publish the new state, if there is any change."""
+        changed = self._added or self._live or self._merged or self._settings is not self._state.settings
+        if changed or self._store.pending:
+            self._store.publish(self._next_state(), [segment for _, segment in self._added])
+
+    def _next_state(self) -> State:
+        """Return the state after this transaction; segments without live documents are dropped."""
+        records = {record.uuid: record for record in self._state.segments}
+        segments: list[SegmentRecord] = []
+        tombstones: dict[str, NDArray[np.int64]] = {}
+        for view in self._views:
+            live = self._live_of(view)
+            if view.uuid in self._merged or not live.any():
+                continue
+            segments.append(records[view.uuid])
+            if not live.all():
+                tombstones[view.uuid] = np.flatnonzero(~live)
+        segments += [record for record, _ in self._added]
+        generation = self._state.generation + 1
+        return State(generation, self._settings, tuple(segments), MappingProxyType(tombstones))
+
+    def _refuse_duplicates(self, ids: list[str]) -> None:
+        """Raise if one of these sorted ids comes twice or would come twice."""
+        for i, id in enumerate(ids[1:]):
+            if id == ids[i]:
+                raise DuplicateIdError(f"the id {id!r} is given twice; ids must be unique")
+        for view in self._views:
+            ordinals = view.documents.find(ids)
+            taken = (ordinals >= 0) & self._live_of(view)[ordinals]
+            if taken.any():
+                raise DuplicateIdError(
+                    f"the id {ids[int(np.argmax(taken))]!r} is already in the index; "
+                    "update replaces a document, or delete it first"
+                )
+        for _, segment in self._added:
+            ordinals = DocumentRows.read(segment, PREFIX).find(ids)
+            if (ordinals >= 0).any():
+                id = ids[int(np.argmax(ordinals >= 0))]
+                raise DuplicateIdError(f"the id {id!r} was added before in this transaction")
+
+    def _live_of(self, view: SegmentView) -> NDArray[np.bool_]:
+        """Return which documents of a segment are live after the deletes so far."""
+        if view.uuid in self._live:
+            return self._live[view.uuid]
+        return np.ones(view.size, np.bool_) if view.live is None else view.live
+
+    def _register(self, uuid: str, out: SegmentWriter, documents: int) -> None:
+        """Open a segment just written, so that nothing can fail after the commit."""
+        info = out.close()
+        record = SegmentRecord(uuid, documents, info.bytes, info.checksum, self._state.generation + 1)
+        try:
+            self._added.append((record, Segment.open(out.path)))
+        except BaseException:
+            out.path.unlink(missing_ok=True)
+            raise
+
+    def _remove_files(self) -> None:
+        """Remove what this transaction wrote, as far as the system lets us; the rest is swept later."""
+        for _, segment in self._added:
+            with suppress(OSError):
+                segment.path.unlink(missing_ok=True)
