@@ -1,11 +1,12 @@
 """Modules of the standard library that are written in C: imported, and asked for their docstrings.
 
-Only modules that ship with Python as C code are ever imported; see ``find.is_compiled``.
+Only modules that ship with Python as C code are ever imported; see ``find.compiled_spec``.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import inspect
 import types
 import warnings
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from hybrid.corpus.python.find import compiled_spec
 from hybrid.corpus.python.signature import unbound
 from hybrid.corpus.python.source import Entry, Kind, clean
 
@@ -24,13 +26,20 @@ _PROPERTIES = (types.GetSetDescriptorType, types.MemberDescriptorType)
 def load(name: str) -> types.ModuleType | None:
     """Import a module of the standard library that is C code, quietly.
 
-    Returns None where the system lacks what the module needs, as ``_tkinter`` lacks a display library.
+    Returns None if there is no such module, if the system lacks what it needs (as ``_tkinter`` may lack
+    a display library), or if another file on ``sys.path`` has taken its name: that is never run.
     """
+    expected = compiled_spec(name)
+    if expected is None:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # modules on their way out say so on import
         try:
+            found = importlib.util.find_spec(name)
+            if found is None or found.origin != expected.origin:
+                return None
             return importlib.import_module(name)
-        except ImportError:
+        except (ImportError, ValueError):
             return None
 
 
@@ -49,7 +58,10 @@ def public_names(name: str) -> list[str]:
 
 def member(module: str, name: str) -> Any:
     """Return the class or function of that name in a C module; None if there is no such thing."""
-    value = getattr(load(module), name, None)
+    holder = load(module)
+    value = getattr(holder, name, None)
+    if module == "sys":  # debuggers and test runners replace its hooks; it keeps the originals
+        value = getattr(holder, f"__{name}__", value)
     return value if inspect.isclass(value) or inspect.isbuiltin(value) else None
 
 

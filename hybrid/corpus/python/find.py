@@ -25,7 +25,7 @@ TEST_NAMES = frozenset({"__main__", "conftest", "idle_test", "test", "tests", "t
 """Submodules and subpackages that are never read."""
 
 PRIVATE_MODULES = frozenset({"genericpath", "nt", "posix", "pyexpat"})
-"""Modules that are public by name only: ``os``, ``os.path`` and ``xml.parsers.expat`` offer what they hold."""
+"""Modules public by name only: ``os``, ``os.path`` and ``xml.parsers.expat`` offer what they hold."""
 
 
 def is_private(module: str) -> bool:
@@ -113,12 +113,18 @@ def installed(name: str) -> tuple[list[Module], list[str]]:
 
 def is_compiled(name: str) -> bool:
     """Return whether a module is the standard library's own C code, and the only place of its docstrings."""
+    return compiled_spec(name) is not None
+
+
+def compiled_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Return where the standard library's own C module of that name is; None if there is none."""
     if name not in sys.stdlib_module_names or name in ACCELERATORS:
-        return False
+        return None
     if name in sys.builtin_module_names:
-        return True
+        return importlib.machinery.BuiltinImporter.find_spec(name)
     spec = importlib.machinery.PathFinder.find_spec(name, [str(_library()), str(_library() / "lib-dynload")])
-    return spec is not None and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
+    is_extension = spec is not None and isinstance(spec.loader, importlib.machinery.ExtensionFileLoader)
+    return spec if is_extension else None
 
 
 def _library() -> Path:

@@ -118,7 +118,10 @@ def _borrowed_doc(source: Source, sources: Mapping[str, Source]) -> str:
     """Return the docstring that a module imports as its own: ``from _struct import __doc__``."""
     for item in source.imports:
         if item.name == "__doc__":
-            return sources[item.module].doc if item.module in sources else extension.module_doc(item.module)
+            origin = sources.get(item.module)
+            doc = origin.doc if origin else extension.module_doc(item.module)
+            if doc:
+                return doc
     return ""
 
 
