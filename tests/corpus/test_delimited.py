@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.corpus import read
@@ -83,6 +83,7 @@ def test_invalid_utf8_names_the_line(tmp_path: Path) -> None:
 CELLS = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=20)
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(CELLS.filter(str.strip), CELLS, CELLS, CELLS), max_size=5, unique_by=lambda row: row[0]

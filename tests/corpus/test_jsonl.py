@@ -7,7 +7,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.corpus import lines, read
@@ -206,6 +206,7 @@ DOCUMENT = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     documents=st.lists(DOCUMENT, max_size=6, unique_by=lambda document: document.id),
     ascii_only=st.booleans(),
