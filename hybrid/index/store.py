@@ -111,7 +111,8 @@ class Store:
         """
         settings = json.loads(encode_settings(settings))
         folder = Path(path)
-        check_free(folder, overwrite)
+        if check_free(folder, overwrite):
+            _read_to_overwrite(folder)  # before a lock file is put anywhere
         made = make_folder(folder)
         try:
             lock = WriterLock(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType, TracebackType
@@ -122,9 +123,7 @@ class Transaction:
 
     def update_settings(self, changes: Mapping[str, Any]) -> None:
         """Set some of the settings; raise ``ValueError`` or ``TypeError`` if they are not JSON."""
-        settings = {**self._settings, **changes}
-        encode_settings(settings)
-        self._settings = settings
+        self._settings = json.loads(encode_settings({**self._settings, **changes}))
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +143,7 @@ class Transaction:
 
     def _commit(self) -> None:
         """Publish the new state, if there is any change."""
-        changed = self._added or self._live or self._merged or self._settings is not self._state.settings
+        changed = self._added or self._live or self._merged or self._settings != self._state.settings
         if changed or self._store.pending:
             self._store.publish(self._next_state(), [segment for _, segment in self._added])
 
