@@ -92,7 +92,7 @@ def encode_settings(settings: Mapping[str, Any]) -> str:
 def read_catalog(path: Path) -> State:
     """Return the committed state, read in one transaction.
 
-    Works in a folder that cannot be written, too.
+    Works in a folder that cannot be written and on a full disk, too.
 
     Raises:
         NotAnIndexError: there is no catalogue.
@@ -107,12 +107,13 @@ def read_catalog(path: Path) -> State:
     except StorageError as error:
         if not _cannot_open(error):
             raise
+        failure = error
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:
         raise StorageError(
             f"cannot read {path}: its last changes are still in {wal.name}, and the folder cannot be "
-            "written; open the index once where it can"
-        )
+            f"written ({failure.__cause__}); open the index once where it can"
+        ) from failure
     return _read(path, "mode=ro&immutable=1")
 
 
@@ -259,9 +260,15 @@ def _connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
 
 
 def _cannot_open(error: StorageError) -> bool:
-    """Return whether SQLite failed because it may not create its files beside the catalogue."""
+    """Return whether SQLite failed because it cannot make its files beside the catalogue."""
     code = getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM)
+    return code in (
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+    )
 
 
 def _corrupt(path: Path, reason: str) -> CorruptIndexError:
