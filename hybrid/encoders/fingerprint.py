@@ -1,0 +1,112 @@
+"""Is this encoder the one that the index was built with?
+
+Two guards. The fingerprint compares what an encoder says of itself; the probes compare what it
+does, on a few fixed texts, and so notice a drift that no setting shows (another runtime, a lower
+precision, a patched tokenizer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hybrid.errors import FingerprintError
+from hybrid.types import DenseEncoder, Floats
+
+PROBE_DOCUMENTS = (
+    "The cat sat on the mat.",
+    "Größe und Maß: 東京タワー, naïve café, Москва 🙂",
+    "error E-4021 in parse_header(C++ 3.11)",
+    " ".join(f"Sentence {n} asks what changes when one text runs longer than the window." for n in range(40)),
+)
+PROBE_QUERY = "how does a cell divide?"
+
+TOLERANCE = 1e-5
+"""How far a probe may drift: in cosine distance, and in relative length.
+
+Measured on all-MiniLM-L6-v2 against torch float32, largest over the probes (``eval/encoders.py``):
+ONNX Runtime float32 DRIFT_F32; bfloat16 DRIFT_BF16; int8 weights DRIFT_INT8; another pooling
+DRIFT_POOLING.
+"""
+
+_ABSENT = "nothing"
+
+
+def differences(stored: Mapping[str, object], current: Mapping[str, object]) -> list[str]:
+    """Return how two fingerprints differ, one readable line for each difference, by name.
+
+    >>> differences({"pooling": "mean", "dimension": 3}, {"pooling": "cls", "dimension": 3})
+    ["pooling: index has 'mean', encoder has 'cls'"]
+    """
+    lines = []
+    for name in sorted({*stored, *current}):
+        then, now = stored.get(name, _ABSENT), current.get(name, _ABSENT)
+        if type(then) is not type(now) or then != now:
+            lines.append(f"{name}: index has {_spell(name, stored)}, encoder has {_spell(name, current)}")
+    return lines
+
+
+def _spell(name: str, fingerprint: Mapping[str, object]) -> str:
+    return repr(fingerprint[name]) if name in fingerprint else _ABSENT
+
+
+def probe(encoder: DenseEncoder) -> Floats:
+    """Encode the probe texts: float32, shape (probes, dimension), the documents and then the query."""
+    documents = encoder.encode_documents(PROBE_DOCUMENTS).vectors
+    query = encoder.encode_queries([PROBE_QUERY]).vectors
+    return np.concatenate([documents, query]).astype(np.float32, copy=False)
+
+
+def check_probe(stored: Floats, encoder: DenseEncoder, tolerance: float = TOLERANCE) -> None:
+    """Check that an encoder still gives the probe vectors stored with an index.
+
+    Raises:
+        FingerprintError: a probe drifted; the message says which and by how much.
+    """
+    current = probe(encoder)
+    if stored.shape != current.shape:
+        raise FingerprintError(
+            f"the index stores probe vectors of shape {stored.shape}, the encoder gives {current.shape}; "
+            "open the index with the model it was built with, or build it anew"
+        )
+    cosine, length = drift(stored, current)
+    drifted = [
+        f"{_probe_name(n)} by {cosine[n]:.2g} in cosine and {length[n]:.2g} in length"
+        for n in range(len(stored))
+        if not (cosine[n] <= tolerance and length[n] <= tolerance)
+    ]
+    if drifted:
+        raise FingerprintError(
+            f"the encoder's vectors drifted from those the index was built with (tolerance {tolerance:g}): "
+            f"{'; '.join(drifted)}; use the software and the model of then, or build the index anew"
+        )
+
+
+def drift(
+    stored: Floats, current: Floats
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], np.ndarray[tuple[int], np.dtype[np.float64]]]:
+    """Return each row's cosine distance and relative difference in length, as float64.
+
+    The cosine distance is half the squared distance of the unit vectors, which stays accurate
+    where 1 - cosine would be rounding noise. Two zero vectors do not differ.
+    """
+    old, new = stored.astype(np.float64), current.astype(np.float64)
+    old_length, new_length = np.linalg.norm(old, axis=1), np.linalg.norm(new, axis=1)
+    units = [
+        np.divide(rows, lengths[:, None], out=np.zeros_like(rows), where=lengths[:, None] > 0)
+        for rows, lengths in ((old, old_length), (new, new_length))
+    ]
+    cosine = 0.5 * np.sum((units[0] - units[1]) ** 2, axis=1)
+    longest = np.maximum(old_length, new_length)
+    length = np.divide(
+        np.abs(old_length - new_length), longest, out=np.zeros_like(longest), where=longest > 0
+    )
+    return cosine, length
+
+
+def _probe_name(position: int) -> str:
+    if position == len(PROBE_DOCUMENTS):
+        return f"the query {PROBE_QUERY!r}"
+    text = PROBE_DOCUMENTS[position]
+    return f"the document {text if len(text) <= 40 else text[:39] + '…'!r}"
