@@ -25,12 +25,11 @@ PROBE_QUERY = "how does a cell divide?"
 TOLERANCE = 1e-5
 """How far a probe may drift: in cosine distance, and in relative length.
 
-Measured on all-MiniLM-L6-v2 against torch float32, largest over the probes (``eval/encoders.py``):
-ONNX Runtime float32 DRIFT_F32; bfloat16 DRIFT_BF16; int8 weights DRIFT_INT8; another pooling
-DRIFT_POOLING.
+Measured on all-MiniLM-L6-v2 (``eval/encoders.py``): torch float32 drifts by at most 6e-13 in cosine
+and 5e-7 in length, so every float32 runtime passes. bfloat16 drifts by at least 4e-5 in cosine on
+every probe, weights rounded to int8 by 3e-4, dynamic int8 by 4e-2, another pooling by 3e-1, and
+another window by 7e-2 on the long probe: each of them fails.
 """
-
-_ABSENT = "nothing"
 
 
 def differences(stored: Mapping[str, object], current: Mapping[str, object]) -> list[str]:
@@ -41,14 +40,14 @@ def differences(stored: Mapping[str, object], current: Mapping[str, object]) -> 
     """
     lines = []
     for name in sorted({*stored, *current}):
-        then, now = stored.get(name, _ABSENT), current.get(name, _ABSENT)
-        if type(then) is not type(now) or then != now:
-            lines.append(f"{name}: index has {_spell(name, stored)}, encoder has {_spell(name, current)}")
+        then, now = _spell(stored, name), _spell(current, name)
+        if then != now:
+            lines.append(f"{name}: index has {then}, encoder has {now}")
     return lines
 
 
-def _spell(name: str, fingerprint: Mapping[str, object]) -> str:
-    return repr(fingerprint[name]) if name in fingerprint else _ABSENT
+def _spell(fingerprint: Mapping[str, object], name: str) -> str:
+    return repr(fingerprint[name]) if name in fingerprint else "nothing"
 
 
 def probe(encoder: DenseEncoder) -> Floats:

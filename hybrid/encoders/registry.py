@@ -87,7 +87,7 @@ def _find(name: str) -> tuple[str, Factory]:
     path = Path(name).expanduser()
     if path.is_dir():
         path = path.resolve()
-        return str(path), lambda: _sources("folder")(path)
+        return str(path), lambda: _sources("local")(path)
     looks_like_path = name.startswith((".", "~", os.sep)) or path.is_absolute()
     if not looks_like_path and _HUB_NAME.fullmatch(name):
         return name, lambda: _sources("hub")(name)

