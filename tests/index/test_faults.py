@@ -127,6 +127,21 @@ def test_a_refused_catalogue_keeps_everything(store, make, put, monkeypatch):
     assert (store.snapshot.generation, ids(store)) == (2, ["a", "b", "c", "d"])
 
 
+def test_a_first_commit_that_was_refused_can_be_tried_again(tmp_path, make, put, monkeypatch):
+    def refuse(*_):
+        raise StorageError("the disk is full")
+
+    with Store.create(tmp_path / "index", {"k": 1}) as store:
+        monkeypatch.setattr(store_module, "install_catalog", refuse)
+        with pytest.raises(StorageError, match="the disk is full"), store.transaction() as change:
+            put(change, [make("a")])
+        monkeypatch.undo()
+        with store.transaction() as change:
+            put(change, [make("b")])
+    with Store.open(tmp_path / "index") as reader:
+        assert (reader.snapshot.generation, ids(reader), reader.settings) == (1, ["b"], {"k": 1})
+
+
 def test_a_commit_of_unknown_outcome_keeps_its_files_and_ends_the_store(store, make, put, monkeypatch):
     real = store_module.write_catalog
 

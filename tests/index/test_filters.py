@@ -133,6 +133,21 @@ def test_filters_agree_with_the_naive_reader(tmp_path_factory, records, wheres):
         assert evaluate(parse_filter(where), columns, len(records)).tolist() == expected, where
 
 
+@given(
+    st.lists(st.fixed_dictionaries({"a": scalars | st.lists(scalars, max_size=2)}), min_size=1, max_size=5),
+    st.data(),
+)
+@settings(max_examples=200, deadline=None)
+def test_every_operator_agrees_with_the_naive_reader_at_the_edges(tmp_path_factory, records, data):
+    present = [value for record in records for value in found(record, ["a"]) if kind(value) in (str, float)]
+    bound = data.draw(st.sampled_from([*present, 1, "a"]))
+    columns = columns_of(tmp_path_factory.mktemp("operators") / "s.seg", records)
+    for op in ("$eq", "$ne", *COMPARE):
+        where = {"a": {op: bound}}
+        expected = [holds(record, where) for record in records]
+        assert evaluate(parse_filter(where), columns, len(records)).tolist() == expected, where
+
+
 RECORDS = [
     {"year": 2024, "lang": "en", "tags": ["x", "y"], "n": [0, 9]},
     {"year": 2020.0, "lang": "de", "tags": [], "flag": True, "a": {"b": 1}},
@@ -151,6 +166,10 @@ RECORDS = [
         ({"year": {"$ne": 2024}}, [0, 1, 1, 1]),
         ({"lang": {"$ne": "en"}}, [0, 1, 1, 1]),
         ({"year": {"$gte": 2020, "$lt": 2024}}, [0, 1, 0, 0]),
+        ({"year": {"$gt": 2020}}, [1, 0, 0, 0]),
+        ({"year": {"$gte": 2020}}, [1, 1, 0, 0]),
+        ({"year": {"$lt": 2024}}, [0, 1, 0, 0]),
+        ({"year": {"$lte": 2024}}, [1, 1, 0, 0]),
         ({"year": {"$gte": "2"}}, [0, 0, 0, 1]),
         ({"n": {"$gt": 1, "$lt": 5}}, [1, 0, 0, 0]),
         ({"tags": "y"}, [1, 0, 1, 0]),

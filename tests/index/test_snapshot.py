@@ -37,6 +37,14 @@ def test_ids_are_found_only_where_they_live(snapshot):
         snapshot.docnum("x")
 
 
+def test_deleted_ids_are_not_found_whichever_segment_they_are_in(snapshot, store):
+    with store.transaction() as change:
+        change.delete(snapshot.find(["b", "d", "a"]))
+    assert store.snapshot.find(["a", "b", "c", "d"]).tolist() == [-1, -1, 2, -1]
+    with pytest.raises(NotFoundError):
+        store.snapshot.docnum("a")
+
+
 def test_documents_come_in_the_order_asked_for(snapshot, make):
     assert snapshot.documents(np.array([5, 4, 1])) == [
         make("d", year=4),
