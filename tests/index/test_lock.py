@@ -7,11 +7,14 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from hybrid.errors import IndexLockedError, StorageError
 from hybrid.index.lock import WriterLock
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_second_writer_in_the_same_process_is_told_who_holds_it(tmp_path):
@@ -49,7 +52,7 @@ def test_the_lock_of_another_process_holds_until_it_dies(tmp_path):
         "lock = WriterLock(pathlib.Path(sys.argv[1])); print('held', flush=True); sys.stdin.read()"
     )
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with child:
         assert child.stdout.readline() == b"held\n"
