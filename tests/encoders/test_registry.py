@@ -177,7 +177,8 @@ def test_the_hub_cache_is_used_offline(fresh_process, hub_cache):
 def test_a_hub_cache_that_lacks_only_what_is_optional_serves_offline(fresh_process, hub_cache):
     (hub_cache("someone/tiny-model") / "config_sentence_transformers.json").unlink()
     out = fresh_process(
-        "from hybrid.encoders import load\nprint(load('someone/tiny-model').encode_queries(['abc']).vectors.shape)"
+        "from hybrid.encoders import load\n"
+        "print(load('someone/tiny-model').encode_queries(['abc']).vectors.shape)"
     )
     assert out == "(1, 32)\n"
 
