@@ -1,1 +1,78 @@
 """Hybrid retrieval: BM25 and dense search over one collection, fused exactly and explained."""
+
+from hybrid.branches import BM25, Branch, Dense
+from hybrid.branches.bm25 import FieldWeights
+from hybrid.corpus import read, read_qrels, read_queries
+from hybrid.encoders import register as register_encoder
+from hybrid.engine import (
+    BranchPart,
+    Explanation,
+    Hit,
+    HybridIndex,
+    Result,
+    StagePart,
+    Stats,
+    create,
+    open,
+)
+from hybrid.errors import (
+    BranchError,
+    CorpusError,
+    CorruptIndexError,
+    DocumentError,
+    DuplicateIdError,
+    EncoderError,
+    FilterError,
+    FingerprintError,
+    FormatError,
+    HybridError,
+    IndexExistsError,
+    IndexLockedError,
+    InputError,
+    MissingDependencyError,
+    NotAnIndexError,
+    NotFoundError,
+    PipelineError,
+    ReadOnlyError,
+    StorageError,
+)
+from hybrid.fusion import (
+    DBSF,
+    L2,
+    RRF,
+    TM2C2,
+    CombMAX,
+    CombMNZ,
+    CombSUM,
+    Fusion,
+    MinMax,
+    Raw,
+    Weighted,
+    ZScore,
+)
+from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
+from hybrid.rerankers import Rerank
+from hybrid.text import Analyzer, analyzer, analyzer_names
+from hybrid.types import DenseBatch, DenseEncoder, Document, Query, Reranker, TermMatch
+from hybrid.version import __version__
+
+__all__ = [
+    # an index
+    "create", "open", "HybridIndex", "Stats",
+    # documents and queries
+    "read", "read_queries", "read_qrels", "Document", "Query",
+    # results
+    "Result", "Hit", "Explanation", "BranchPart", "StagePart", "TermMatch",
+    # pipelines
+    "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
+    "Branch", "BM25", "FieldWeights", "Dense", "Analyzer", "analyzer", "analyzer_names",
+    "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
+    "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
+    "Rerank", "Reranker", "DenseEncoder", "DenseBatch", "register_encoder",
+    # errors
+    "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
+    "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "BranchError", "StorageError",
+    "NotAnIndexError", "IndexExistsError", "FormatError", "CorruptIndexError", "IndexLockedError",
+    "ReadOnlyError", "MissingDependencyError",
+    "__version__",
+]  # fmt: skip

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hybrid.ranking import Ranking
 
-JSON: TypeAlias = "None | bool | int | float | str | Sequence[JSON] | Mapping[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 Floats: TypeAlias = NDArray[np.float32]
 Doubles: TypeAlias = NDArray[np.float64]
 Docnums: TypeAlias = NDArray[np.int64]
@@ -91,7 +91,7 @@ class DenseEncoder(Protocol):
         ...
 
     def fingerprint(self) -> Mapping[str, str | int | bool]:
-        """Everything that decides the vectors: model, weights digest, pooling, prefixes, …
+        """Return everything that decides the vectors: model, weights, pooling, prefixes and so on.
 
         Two encoders with equal fingerprints must give equal vectors for equal texts.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from pathlib import Path
 
 from hybrid.encoders.checkpoint import REQUIRED
@@ -67,11 +68,10 @@ def _download(repo: str) -> Path:
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        cached = Path(snapshot_download(repo, allow_patterns=_PATTERNS, local_files_only=True))
-        if not _missing(cached, _USUAL):
-            return cached
-    except LocalEntryNotFoundError:
-        pass  # nothing of it is cached: download it
+        with suppress(LocalEntryNotFoundError):  # nothing of it is cached: download it
+            cached = Path(snapshot_download(repo, allow_patterns=_PATTERNS, local_files_only=True))
+            if not _missing(cached, _USUAL):
+                return cached
     except ValueError as error:
         raise EncoderError(f"{repo!r} is not a name that the Hugging Face hub knows: {error}") from error
     try:

@@ -1,0 +1,144 @@
+"""The BM25 branch: an analyzer in front of postings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, cast
+
+from hybrid.branches.base import Encoders
+from hybrid.errors import PipelineError
+from hybrid.index import Mask, Rows, Snapshot
+from hybrid.index.sparse import SparseRows
+from hybrid.index.sparse_scorer import BM25Scorer, SparseStatistics
+from hybrid.kernels.weighting import Weighting
+from hybrid.text import Analyzer, analysis_fingerprint, analyzer, analyzer_names
+from hybrid.types import BranchKind, Document, Progress, Query, Scorer
+from hybrid.values import short_repr
+
+_REPORT_EVERY = 1000
+_HIGHEST = 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class FieldWeights:
+    """How much a term counts in the title and in the text; both at least 0, one of them above."""
+
+    title: float = 1.0
+    text: float = 1.0
+
+    def __post_init__(self) -> None:
+        for field, weight in zip(("title", "text"), self.values(), strict=True):
+            number = isinstance(weight, int | float) and not isinstance(weight, bool)
+            if not number or not 0 <= weight <= _HIGHEST:
+                raise PipelineError(
+                    f"the weight of field {field!r} is {weight!r}; give a number from 0 to {_HIGHEST:g}"
+                )
+        if not any(self.values()):
+            raise PipelineError("both fields have weight 0; give at least one of them more")
+
+    def values(self) -> tuple[float, float]:
+        """Return the weights of title and text."""
+        return (self.title, self.text)
+
+
+def spelling(value: Analyzer) -> str | Analyzer:
+    """Return the shortest thing that stands for an analyzer: a preset's name, or the analyzer itself."""
+    preset = value.name in analyzer_names() and value == analyzer(value.name)
+    return value.name if preset else value
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class BM25:
+    """Exact lexical search (Robertson and Zaragoza 2009), with the variants of Kamphuis et al. 2020.
+
+    ``k1`` is the term-frequency saturation, ``b`` the length normalisation, ``variant`` one of
+    lucene, robertson, atire, bm25l, bm25+, and ``delta`` the lower bound that bm25l and bm25+ add.
+    ``analyzer`` is a preset's name or an `Analyzer`. ``fields`` is None for title and text as one
+    field, or a weight for each of them: ``FieldWeights(title=2.0)``, or the same as a mapping (simple
+    BM25F: Robertson, Zaragoza and Taylor 2004). All but the analyzer, and whether there are fields,
+    may be changed on a built index.
+    """
+
+    k1: float = 1.2
+    b: float = 0.75
+    variant: str = "lucene"
+    delta: float | None = None
+    analyzer: Analyzer | str = "english"
+    fields: FieldWeights | Mapping[str, float] | None = None
+    name: str = "bm25"
+
+    kind: ClassVar[BranchKind] = "sparse"
+    models: ClassVar[tuple[str, ...]] = ()
+    rows: ClassVar[type[Rows]] = SparseRows
+
+    def __post_init__(self) -> None:
+        self.weighting()
+        if isinstance(self.analyzer, str):
+            object.__setattr__(self, "analyzer", analyzer(self.analyzer))
+        elif not isinstance(self.analyzer, Analyzer):
+            raise PipelineError(
+                f"analyzer is {self.analyzer!r}; give a preset's name such as 'english', or an Analyzer"
+            )
+        if isinstance(self.fields, Mapping):
+            if not set(self.fields) <= {"title", "text"}:
+                raise PipelineError(f"fields is {dict(self.fields)!r}; the fields are title and text")
+            object.__setattr__(self, "fields", FieldWeights(**self.fields))
+        elif self.fields is not None and not isinstance(self.fields, FieldWeights):
+            raise PipelineError(
+                f"fields is {self.fields!r}; give a weight for title and text, such as "
+                "FieldWeights(title=2.0), or nothing for both as one field"
+            )
+
+    def __repr__(self) -> str:
+        """Show the analyzer, and what else differs from the defaults."""
+        return short_repr(self, analyzer=spelling(cast("Analyzer", self.analyzer)))
+
+    def weighting(self) -> Weighting:
+        """Return the formula with its parameters."""
+        if self.delta is None:
+            return Weighting(variant=self.variant, k1=self.k1, b=self.b)
+        return Weighting(variant=self.variant, k1=self.k1, b=self.b, delta=self.delta)
+
+    def stored(self) -> Mapping[str, Any]:
+        """Return what the postings depend on: the analysis and the fields."""
+        return {
+            "analyzer": repr(self.analyzer),
+            "analysis": analysis_fingerprint(cast("Analyzer", self.analyzer)),
+            "fields": self.fields is not None,
+        }
+
+    def encode_documents(
+        self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
+    ) -> SparseRows:
+        """Analyse documents into terms and counts."""
+        terms = cast("Analyzer", self.analyzer).terms
+        rows: list[list[list[str]]] = []
+        for n, document in enumerate(documents):
+            if progress is not None and n % _REPORT_EVERY == 0:
+                progress(f"analyse {self.name}", n, len(documents))
+            if self.fields is None:
+                rows.append([terms(document.content)])
+            else:
+                rows.append([terms(document.title), terms(document.text)])
+        if progress is not None:
+            progress(f"analyse {self.name}", len(documents), len(documents))
+        return SparseRows.from_terms(rows, fields=1 if self.fields is None else 2)
+
+    def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[list[str]]:
+        """Analyse queries into terms."""
+        return [cast("Analyzer", self.analyzer).terms(query.text) for query in queries]
+
+    def scorer(self, snapshot: Snapshot, query: list[str], mask: Mask) -> Scorer:
+        """Return the BM25 scorer of one query's terms."""
+        weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
+        return BM25Scorer(snapshot, self.name, query, self.weighting(), weights, mask)
+
+    def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
+        """Return the number of terms in the live documents, and per document on average."""
+        statistics = SparseStatistics.of(snapshot, self.name)
+        total = sum(statistics.total_lengths)
+        return {
+            "terms": total,
+            "average_length": total / statistics.documents if statistics.documents else 0.0,
+        }

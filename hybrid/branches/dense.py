@@ -1,0 +1,171 @@
+"""The dense branch: an encoder in front of a vector index."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from hybrid.branches.base import Encoders
+from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
+from hybrid.index import Mask, Rows, Snapshot
+from hybrid.index.dense import DenseRows
+from hybrid.index.dense_scorer import FlatScorer
+from hybrid.types import BranchKind, Document, Floats, Progress, Query, Scorer
+from hybrid.values import short_repr
+
+DEFAULT_MODEL = "all-MiniLM-L6-v2"
+_UNIT_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DenseQuery:
+    """An encoded query: a float32 vector, and whether this branch's vectors have length 1."""
+
+    vector: Floats
+    unit: bool
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Dense:
+    """Search by meaning: the inner product of the query's and the document's vectors.
+
+    ``model`` names an encoder; the bundled all-MiniLM-L6-v2 if nothing is given. With a
+    ``dimension`` instead there is no model: every document and query must bring a ready-made
+    vector of so many numbers under the branch's name, and the inner product of those is the score.
+    With a model, a ready-made vector is used where given and the text is encoded elsewhere.
+    """
+
+    model: str | None = None
+    dimension: int | None = None
+    name: str = "dense"
+
+    kind: ClassVar[BranchKind] = "dense"
+    rows: ClassVar[type[Rows]] = DenseRows
+
+    def __post_init__(self) -> None:
+        if self.model is None and self.dimension is None:
+            object.__setattr__(self, "model", DEFAULT_MODEL)
+        if self.model is not None and self.dimension is not None:
+            raise PipelineError(
+                f"Dense has the model {self.model!r} and the dimension {self.dimension!r}; the model "
+                "decides the dimension, so leave it out"
+            )
+        if self.model is not None and (not isinstance(self.model, str) or not self.model):
+            raise PipelineError(f"model is {self.model!r}; give a model's name")
+        if self.dimension is not None and (
+            not isinstance(self.dimension, int) or isinstance(self.dimension, bool) or self.dimension < 1
+        ):
+            raise PipelineError(f"dimension is {self.dimension!r}; give a whole number of at least 1")
+
+    def __repr__(self) -> str:
+        """Show what differs from the defaults."""
+        return short_repr(self)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The one model, if there is one."""
+        return () if self.model is None else (self.model,)
+
+    def stored(self) -> Mapping[str, Any]:
+        """Return what the vectors depend on besides the model's fingerprint."""
+        return {"model": self.model, "dimension": self.dimension}
+
+    def encode_documents(
+        self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
+    ) -> DenseRows:
+        """Encode the documents that bring no vector; check the vectors that are brought."""
+        given = {n: d.vectors[self.name] for n, d in enumerate(documents) if self.name in d.vectors}
+        texts = [d.content for n, d in enumerate(documents) if n not in given]
+        if texts and self.model is None:
+            lacking = next(d.id for n, d in enumerate(documents) if n not in given)
+            raise DocumentError(
+                f"document {lacking!r} brings no vector for branch {self.name!r}, which has no model; "
+                f"give Document(..., vectors={{{self.name!r}: [...]}}), or give the branch a model"
+            )
+        dimension, unit = self._space(encoders)
+        vectors = np.empty((len(documents), dimension), np.float32)
+        truncated = np.zeros(len(documents), np.bool_)
+        for n, vector in given.items():
+            vectors[n] = checked(vector, dimension, unit, f"document {documents[n].id!r}")
+        if texts:
+            batch = encoders.get(self.models[0]).encode_documents(texts, progress)
+            rest = np.array([n for n in range(len(documents)) if n not in given])
+            vectors[rest], truncated[rest] = self._finite(batch.vectors, documents, rest), batch.truncated
+        return DenseRows(vectors, truncated)
+
+    def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[DenseQuery]:
+        """Encode the queries that bring no vector; check the vectors that are brought."""
+        dimension, unit = self._space(encoders)
+        given = {
+            n: checked(q.vectors[self.name], dimension, unit, f"query {q.text!r}")
+            for n, q in enumerate(queries)
+            if self.name in q.vectors
+        }
+        texts = [q.text for n, q in enumerate(queries) if n not in given]
+        if texts and self.model is None:
+            raise InputError(
+                f"the query brings no vector for branch {self.name!r}, which has no model; "
+                f"search for Query(text, vectors={{{self.name!r}: [...]}})"
+            )
+        encoded = iter(encoders.get(self.models[0]).encode_queries(texts).vectors if texts else ())
+        vectors = [given[n] if n in given else next(encoded) for n in range(len(queries))]
+        for vector, query in zip(vectors, queries, strict=True):
+            if not np.isfinite(vector).all():
+                raise EncoderError(
+                    f"model {self.model!r} gave a vector that is not finite for {query.text!r}"
+                )
+        return [DenseQuery(vector, unit) for vector in vectors]
+
+    def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
+        """Return the exact scorer of one query vector."""
+        return FlatScorer(snapshot, self.name, query.vector, query.unit, mask)
+
+    def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
+        """Return the dimension, and how many live documents were longer than the window."""
+        truncated, dimension = 0, self.dimension or 0
+        for view in snapshot.segments:
+            flags = view.segment[f"{self.name}/truncated"]
+            truncated += int(flags.sum() if view.live is None else flags[view.live].sum())
+            dimension = view.segment[f"{self.name}/vectors"].shape[1]
+        return {"dimension": dimension, "truncated": truncated}
+
+    def _space(self, encoders: Encoders) -> tuple[int, bool]:
+        """Return the dimension, and whether vectors have length 1."""
+        if self.dimension is not None:
+            return self.dimension, False
+        encoder = encoders.get(self.models[0])
+        return encoder.dimension, encoder.normalized
+
+    def _finite(self, vectors: Floats, documents: Sequence[Document], rest: Any) -> Floats:
+        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+        if len(bad):
+            raise EncoderError(
+                f"model {self.model!r} gave a vector that is not finite for document "
+                f"{documents[rest[bad[0]]].id!r}; nothing was stored"
+            )
+        return vectors
+
+
+def checked(vector: Any, dimension: int, unit: bool, whose: str) -> Floats:
+    """Return a ready-made vector as float32, shape (dimension,).
+
+    Raises:
+        InputError: it has another shape, is not finite, or should have length 1 and has not.
+    """
+    try:
+        array = np.asarray(vector, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the vector of {whose} is not a list of numbers ({error})") from error
+    if array.shape != (dimension,):
+        raise InputError(f"the vector of {whose} has shape {array.shape}; ({dimension},) is needed")
+    if not np.isfinite(array).all():
+        raise InputError(f"the vector of {whose} has a NaN or infinite number; every number must be finite")
+    if unit and abs(float(np.linalg.norm(array)) - 1) > _UNIT_TOLERANCE:
+        raise InputError(
+            f"the vector of {whose} has length {float(np.linalg.norm(array)):.4f}; this branch's vectors "
+            "have length 1: divide it by its length"
+        )
+    return array

@@ -1,0 +1,160 @@
+"""What each command does."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import gzip
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import hybrid
+from hybrid.cli import show
+from hybrid.cli.progress import progress_bars
+from hybrid.errors import FilterError, InputError
+
+
+def create(options: argparse.Namespace) -> None:
+    """``hybrid create INDEX CORPUS``."""
+    pipeline = _recipe(options)
+    documents = hybrid.read(options.corpus)
+    with progress_bars() as progress:
+        index = hybrid.create(
+            options.index, documents, pipeline, overwrite=options.overwrite, progress=progress
+        )
+    with index:
+        show.created(index)
+
+
+def add(options: argparse.Namespace) -> None:
+    """``hybrid add INDEX CORPUS``."""
+    with hybrid.open(options.index, "w") as index, progress_bars() as progress:
+        change = index.update if options.update else index.add
+        count = change(hybrid.read(options.corpus), progress)
+        show.line(f"{count:,} documents {'written' if options.update else 'added'}; {len(index):,} in all")
+
+
+def delete(options: argparse.Namespace) -> None:
+    """``hybrid delete INDEX ID...``."""
+    with hybrid.open(options.index, "w", check_encoders=False) as index:
+        count = index.delete(options.ids, missing="ignore" if options.missing_ok else "error")
+        show.line(f"{count:,} documents deleted; {len(index):,} left")
+
+
+def search(options: argparse.Namespace) -> None:
+    """``hybrid search INDEX QUERY``."""
+    with _opened(options) as index:
+        result = index.search(options.query, options.k, _where(options), branches=_branches(options))
+        explanations = [result.explain(hit.rank) for hit in result] if options.explain else None
+        if options.json:
+            show.result_json(result, explanations)
+        else:
+            show.result(result, explanations)
+
+
+def run(options: argparse.Namespace) -> None:
+    """``hybrid run INDEX QUERIES -o RUN``."""
+    queries = hybrid.read_queries(options.queries)
+    if options.qrels is not None:
+        judged = hybrid.read_qrels(options.qrels)
+        queries = [(qid, text) for qid, text in queries if qid in judged]
+    branches = _branches(options)
+    with _opened(options) as index:
+        tag = options.tag or "+".join([index.pipeline.name, *(branches or ())])
+        with progress_bars() as progress:
+            results = index.search_many(
+                [text for _, text in queries],
+                options.k,
+                _where(options),
+                branches=branches,
+                progress=progress,
+            )
+    with Path(options.output).open("w", encoding="utf-8") as file:
+        for (qid, _), result in zip(queries, results, strict=True):
+            for hit in result:
+                file.write(show.run_line(qid, hit, tag))
+    show.line(f"{len(queries):,} queries, {sum(map(len, results)):,} lines in {options.output}, tag {tag}")
+
+
+def stats(options: argparse.Namespace) -> None:
+    """``hybrid stats INDEX``."""
+    with hybrid.open(options.index, check_encoders=False) as index:
+        if options.json:
+            show.json_line(dataclasses.asdict(index.stats()))
+        else:
+            show.stats(index)
+
+
+def optimize(options: argparse.Namespace) -> None:
+    """``hybrid optimize INDEX``."""
+    with hybrid.open(options.index, "w", check_encoders=False) as index, progress_bars() as progress:
+        before = index.stats()
+        if not index.optimize(progress):
+            show.line("nothing to do")
+            return
+        after = index.stats()
+    show.line(
+        f"{before.segments} segments of {show.size(before.bytes)} became {after.segments} of "
+        f"{show.size(after.bytes)}; {before.deleted:,} deleted documents are gone"
+    )
+
+
+def export(options: argparse.Namespace) -> None:
+    """``hybrid export INDEX``."""
+    with hybrid.open(options.index, check_encoders=False) as index:
+        if options.output is None:
+            _write_documents(index, sys.stdout)
+            return
+        opened = gzip.open if options.output.endswith(".gz") else open
+        with opened(options.output, "wt", encoding="utf-8") as file:
+            _write_documents(index, file)
+        show.line(f"{len(index):,} documents in {options.output}")
+
+
+def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
+    for document in index.documents():
+        record: dict[str, Any] = {"_id": document.id, "title": document.title, "text": document.text}
+        if document.metadata:
+            record["metadata"] = document.metadata
+        file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _opened(options: argparse.Namespace) -> hybrid.HybridIndex:
+    branches = _branches(options)
+    # An encoder that is not asked is not loaded: a search of BM25 alone starts at once.
+    return hybrid.open(options.index, pipeline=_recipe(options), check_encoders=branches is None)
+
+
+def _recipe(options: argparse.Namespace) -> hybrid.Pipeline | None:
+    return None if options.recipe is None else hybrid.read_recipe(options.recipe)
+
+
+def _branches(options: argparse.Namespace) -> list[str] | None:
+    return None if options.branches is None else [name.strip() for name in options.branches.split(",")]
+
+
+def _where(options: argparse.Namespace) -> Mapping[str, Any] | None:
+    if options.where is None:
+        return None
+    try:
+        where = json.loads(options.where)
+    except json.JSONDecodeError as error:
+        raise FilterError(f"--where is not JSON: {error}; write it as '{{\"year\": 2024}}'") from error
+    if not isinstance(where, dict):
+        raise InputError(f"--where is {options.where}; a JSON object is needed, such as '{{\"year\": 2024}}'")
+    return where
+
+
+COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
+    "create": create,
+    "add": add,
+    "delete": delete,
+    "search": search,
+    "run": run,
+    "stats": stats,
+    "optimize": optimize,
+    "export": export,
+}

@@ -1,0 +1,90 @@
+"""The arguments of every command."""
+
+from __future__ import annotations
+
+import argparse
+
+from hybrid.version import __version__
+
+_CORPUS = (
+    "a .jsonl or .jsonl.gz file, a BEIR folder, a .csv or .tsv file, a folder of .txt and .md files, "
+    "python:stdlib, or python:PACKAGE"
+)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of ``hybrid``."""
+    parser = argparse.ArgumentParser(
+        prog="hybrid",
+        description="Search that finds both meaning and exact strings.",
+        epilog="Exit codes: 0 done, 2 wrong use, 1 anything else.",
+    )
+    parser.add_argument("--version", action="version", version=f"hybrid {__version__}")
+    parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _writing(commands)
+    _searching(commands)
+    _keeping(commands)
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str
+) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
+    parser.add_argument("index", metavar="INDEX", help="the index's folder")
+    parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
+    return parser
+
+
+def _writing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    create = _command(commands, "create", "create an index from a corpus")
+    create.add_argument("corpus", metavar="CORPUS", help=_CORPUS)
+    create.add_argument("--recipe", metavar="R", help="a TOML recipe (default: BM25 and MiniLM, fused)")
+    create.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    add = _command(commands, "add", "add a corpus to an index")
+    add.add_argument("corpus", metavar="CORPUS", help=_CORPUS)
+    add.add_argument("--update", action="store_true", help="replace documents whose ids are there")
+    delete = _command(commands, "delete", "delete documents by id")
+    delete.add_argument("ids", metavar="ID", nargs="+", help="ids of documents")
+    delete.add_argument("--missing-ok", action="store_true", help="skip ids that are not in the index")
+
+
+def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    search = _command(commands, "search", "search an index")
+    search.add_argument("query", metavar="QUERY", help="what to search for")
+    search.add_argument("-k", type=_positive, default=10, metavar="N", help="how many hits (default 10)")
+    search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
+    search.add_argument("--json", action="store_true", help="print JSON, for programs")
+    run = _command(commands, "run", "search for many queries and write a TREC run file")
+    run.add_argument(
+        "queries", metavar="QUERIES", help="queries.jsonl(.gz), a .tsv of id and text, or a .txt"
+    )
+    run.add_argument("-k", type=_positive, default=1000, metavar="N", help="hits a query (default 1000)")
+    run.add_argument("-o", "--output", required=True, metavar="RUN", help="the run file to write")
+    run.add_argument("--qrels", metavar="QRELS", help="run only the queries that are judged in this file")
+    run.add_argument("--tag", metavar="TAG", help="the run's tag (default: the recipe's name)")
+    for parser in (search, run):
+        parser.add_argument("--where", metavar="JSON", help='a filter, such as \'{"year": {"$gte": 2024}}\'')
+        parser.add_argument("--branches", metavar="A,B", help="search only these branches")
+        parser.add_argument("--recipe", metavar="R", help="search with this recipe instead of the stored one")
+
+
+def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    stats = _command(commands, "stats", "show what is in an index")
+    stats.add_argument("--json", action="store_true", help="print JSON, for programs")
+    _command(commands, "optimize", "merge segments and win back the space of deleted documents")
+    export = _command(commands, "export", "write every document as JSONL")
+    export.add_argument(
+        "-o", "--output", metavar="FILE", help="a .jsonl or .jsonl.gz file (default: standard output)"
+    )
+
+
+def _positive(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return number

@@ -1,0 +1,158 @@
+"""Print results: for people, and as JSON for programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import hybrid
+from hybrid.errors import InputError
+
+_WIDTH = 100
+_SNIPPET_LINES = 2
+_WORD = re.compile(r"\w+")
+
+
+def line(text: str) -> None:
+    """Print one line."""
+    sys.stdout.write(text + "\n")
+
+
+def json_line(value: Any) -> None:
+    """Print a value as JSON."""
+    line(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def created(index: hybrid.HybridIndex) -> None:
+    """Say what was created."""
+    stats = index.stats()
+    line(f"{stats.documents:,} documents in {index.path} ({size(stats.bytes)})")
+    for name, count in stats.truncated.items():
+        if count:
+            line(
+                f"{count:,} of them are longer than what the model of branch {name!r} reads; "
+                "their end is searched by the other branches only"
+            )
+
+
+def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | None) -> None:
+    """Print hits as people like to read them."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
+    words = {word.lower() for word in _WORD.findall(result.query) if len(word) > 2}
+    for n, hit in enumerate(result):
+        head = Text(f"{hit.rank:>3}  ")
+        head.append(hit.title or hit.id, style="bold cyan")
+        if hit.title and hit.title != hit.id:
+            head.append(f"  {hit.id}", style="dim")
+        head.append(f"  {hit.score:.4f}", style="green")
+        head.append(
+            "  ("
+            + ", ".join(f"{name} {score:.4g}" for name, score in hit.scores.items() if name != "fused")
+            + ")",
+            style="dim",
+        )
+        console.print(head, no_wrap=True, overflow="ellipsis")
+        for text in snippet(hit.text, words, console.width - 6):
+            body = Text("     " + text)
+            body.highlight_words(sorted(words), style="bold yellow", case_sensitive=False)
+            console.print(body, no_wrap=True, overflow="ellipsis")
+        if explanations is not None:
+            console.print(
+                Text("\n".join(f"     {row}" for row in str(explanations[n]).splitlines()), style=""),
+                soft_wrap=True,
+            )
+        console.print()
+    console.print(Text(summary(result), style="dim"), soft_wrap=True)
+
+
+def summary(result: hybrid.Result) -> str:
+    """Say how many hits, how fast, and whether the answer is whole."""
+    parts = [f"{len(result)} hits in {result.timings['total'] * 1e3:.0f} ms"]
+    parts.append("exact" if result.exact else f"not certified (gap {result.gap:.4g})")
+    if result.degraded:
+        parts.append(f"DEGRADED: without {', '.join(result.degraded)}")
+    return " · ".join(parts)
+
+
+def snippet(text: str, words: set[str], width: int) -> list[str]:
+    """Return the few lines of a text that hold the most of the query's words, the first at a tie."""
+    rows = [row.strip() for row in text.splitlines() if row.strip()]
+    cut = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
+    if len(cut) <= _SNIPPET_LINES:
+        return cut
+
+    def found(start: int) -> int:
+        window = " ".join(cut[start : start + _SNIPPET_LINES]).lower()
+        return sum(word in window for word in words)
+
+    best = max(range(len(cut) - _SNIPPET_LINES + 1), key=lambda start: (found(start), -start))
+    return cut[best : best + _SNIPPET_LINES]
+
+
+def result_json(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | None) -> None:
+    """Print a result as one JSON object."""
+    hits = []
+    for n, hit in enumerate(result):
+        record = dataclasses.asdict(hit)
+        if explanations is not None:
+            record["explanation"] = dataclasses.asdict(explanations[n])
+        hits.append(record)
+    json_line(
+        {
+            "query": result.query,
+            "hits": hits,
+            "exact": result.exact,
+            "gap": result.gap if result.gap != float("inf") else None,
+            "degraded": list(result.degraded),
+            "generation": result.generation,
+            "timings": dict(result.timings),
+        }
+    )
+
+
+def run_line(qid: str, hit: hybrid.Hit, tag: str) -> str:
+    """Return one line of a TREC run: qid Q0 docid rank score tag.
+
+    Raises:
+        InputError: an id or the tag holds white space, which the format cannot express.
+    """
+    for what, value in (("query id", qid), ("document id", hit.id), ("tag", tag)):
+        if len(value.split()) != 1:
+            raise InputError(f"the {what} {value!r} holds white space, which a run file cannot express")
+    return f"{qid} Q0 {hit.id} {hit.rank} {hit.score:.9g} {tag}\n"
+
+
+def stats(index: hybrid.HybridIndex) -> None:
+    """Print the figures of an index."""
+    figures = index.stats()
+    rows: list[tuple[str, str]] = [
+        ("documents", f"{figures.documents:,}"),
+        ("deleted, not yet merged away", f"{figures.deleted:,}"),
+        ("segments", f"{figures.segments} ({size(figures.bytes)})"),
+        ("generation", str(figures.generation)),
+    ]
+    for name, branch in figures.branches.items():
+        rows.append((name, ", ".join(f"{key} {value:,.6g}" for key, value in branch.items())))
+    rows.append(("metadata fields", ", ".join(figures.fields) or "none"))
+    width = max(len(label) for label, _ in rows)
+    for label, text in rows:
+        line(f"{label:<{width}}  {text}")
+    line("")
+    line(hybrid.format_recipe(index.pipeline).rstrip())
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people read it."""
+    amount = float(count)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"

@@ -1,0 +1,19 @@
+"""The engine: create, open, change, search and explain an index."""
+
+from hybrid.engine.explanation import BranchPart, Explanation, StagePart
+from hybrid.engine.index import HybridIndex
+from hybrid.engine.opening import create, open
+from hybrid.engine.result import Hit, Result
+from hybrid.engine.stats import Stats
+
+__all__ = [
+    "BranchPart",
+    "Explanation",
+    "Hit",
+    "HybridIndex",
+    "Result",
+    "StagePart",
+    "Stats",
+    "create",
+    "open",
+]

@@ -1,0 +1,98 @@
+"""Why a document ranks where it does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hybrid.types import TermMatch
+
+
+@dataclass(frozen=True, slots=True)
+class BranchPart:
+    """What one branch says of the document.
+
+    ``raw``: its true score. ``normalized``: what the fusion makes of it. ``rank``: its rank in
+    this branch, None if no term matches. ``contribution``: its part of the fused score.
+    ``rank_without``: the document's fused rank if this branch were not there, None if no other
+    branch ranks it. ``terms``: the matching terms, strongest first.
+    """
+
+    name: str
+    raw: float
+    normalized: float
+    rank: int | None
+    weight: float
+    contribution: float
+    rank_without: int | None
+    terms: tuple[TermMatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StagePart:
+    """What one rerank stage did: the score it gave, and the ranks before and after it."""
+
+    name: str
+    score: float
+    weight: float
+    rank_before: int
+    rank_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a document ranks where it does; print it to read it.
+
+    ``fused_rank``: the rank in the fused list, None if no branch ranks the document. ``rank``: the
+    rank in the result (after reranking), None if the document is not in it.
+    """
+
+    id: str
+    title: str
+    query: str
+    fusion: str
+    fused: float
+    fused_rank: int | None
+    rank: int | None
+    branches: tuple[BranchPart, ...]
+    stages: tuple[StagePart, ...]
+    degraded: tuple[str, ...]
+    timings: Mapping[str, float] = field(compare=False)
+
+    def __str__(self) -> str:
+        """Return the explanation as text for people."""
+        where = "not in the result" if self.rank is None else f"rank {self.rank}"
+        fused_rank = "-" if self.fused_rank is None else str(self.fused_rank)
+        lines = [
+            f"{self.id}: {where} for {self.query!r}"
+            + (f" ({self.title})" if self.title not in ("", self.id) else ""),
+            f"  fused {self.fused:.4f}, fused rank {fused_rank}, by {self.fusion}",
+            "",
+            f"  {'branch':<10} {'raw':>9} {'normalized':>10} {'rank':>6} "
+            f"{'weight':>7} {'adds':>8} {'rank without':>13}",
+        ]
+        for part in self.branches:
+            lines.append(
+                f"  {part.name:<10} {part.raw:>9.4f} {part.normalized:>10.4f} {_rank(part.rank):>6} "
+                f"{part.weight:>7.3g} {part.contribution:>8.4f} {_rank(part.rank_without):>13}"
+            )
+        for part in self.branches:
+            if part.terms:
+                lines += ["", f"  {part.name} terms"]
+                lines += [
+                    f"    {m.term:<24} weight {m.weight:>8.4f}  adds {m.score:>8.4f}" for m in part.terms
+                ]
+        for stage in self.stages:
+            lines += [
+                "",
+                f"  {stage.name}: score {stage.score:.4f}, weight {stage.weight:g}, "
+                f"rank {stage.rank_before} -> {stage.rank_after}",
+            ]
+        if self.degraded:
+            lines += ["", f"  degraded: {', '.join(self.degraded)} failed and is not in the scores"]
+        spent = "  ".join(f"{stage} {seconds * 1e3:.1f} ms" for stage, seconds in self.timings.items())
+        return "\n".join([*lines, "", f"  {spent}"])
+
+
+def _rank(rank: int | None) -> str:
+    return "-" if rank is None else str(rank)

@@ -1,0 +1,290 @@
+"""A hybrid index: one folder of documents, searched by every branch of its pipeline."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from hybrid.engine.building import add_documents
+from hybrid.engine.encoders import EncoderSet
+from hybrid.engine.explanation import Explanation
+from hybrid.engine.result import Result
+from hybrid.engine.search import Search, encode_all
+from hybrid.engine.stats import Stats
+from hybrid.engine.workers import Inline, Workers
+from hybrid.errors import InputError, NotFoundError
+from hybrid.fusion import Fusion
+from hybrid.index import Snapshot, Store
+from hybrid.pipeline import Pipeline
+from hybrid.types import Document, Progress, Query, Reranker
+
+
+class HybridIndex:
+    """One index, open for reading or for writing; made by `hybrid.create` and `hybrid.open`.
+
+    Searching is thread-safe. A search sees one generation: the one that was current when it began
+    (or, in a reader, when the index was opened or last refreshed).
+    """
+
+    def __init__(
+        self, store: Store, pipeline: Pipeline, encoders: EncoderSet, rerankers: Mapping[str, Reranker]
+    ) -> None:
+        """Wrap an open store; use `hybrid.create` or `hybrid.open` instead."""
+        self._store = store
+        self._pipeline = pipeline
+        self._encoders = encoders
+        self._rerankers = dict(rerankers)
+        self._workers = Workers()
+        self._writing = threading.RLock()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._store.path
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What a search does."""
+        return self._pipeline
+
+    @property
+    def generation(self) -> int:
+        """The number of the committed state that is being searched."""
+        return self._store.snapshot.generation
+
+    def __len__(self) -> int:
+        """Return the number of live documents."""
+        return self._store.snapshot.live
+
+    def __contains__(self, id: object) -> bool:
+        """Return whether a live document has this id."""
+        return isinstance(id, str) and bool((self._store.snapshot.find([id]) >= 0)[0])
+
+    def __repr__(self) -> str:
+        return f"HybridIndex({str(self.path)!r}, documents={len(self)}, generation={self.generation})"
+
+    def get(self, id: str) -> Document:
+        """Return a document by its id.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        snapshot = self._store.snapshot
+        return snapshot.documents([snapshot.docnum(id)])[0]
+
+    def documents(self) -> Iterator[Document]:
+        """Iterate over the live documents in order of their ids."""
+        return self._store.snapshot.iterate()
+
+    def search(
+        self,
+        query: str | Query,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+    ) -> Result:
+        """Return the ``k`` best documents.
+
+        ``where`` filters by metadata, inside every branch (see `hybrid.index.filters`).
+        ``branches`` searches only some of the pipeline's, ``fusion`` fuses differently. A branch or
+        a reranker that fails is left out and named in ``result.degraded``; with ``strict`` it is an
+        error instead.
+
+        Raises:
+            InputError: the query, k, the filter or a branch's name is wrong.
+            BranchError: every branch failed, or one under ``strict``.
+        """
+        search = self._search(query, self._variant(branches, fusion), where, strict, self._workers)
+        return search.run(_checked_k(k))
+
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Result]:
+        """Search for many queries; the results equal those of `search`, in order.
+
+        Queries are encoded in batches and searched side by side, over one snapshot.
+        """
+        _checked_k(k)
+        pipeline = self._variant(branches, fusion)
+        asked = [_checked_query(query) for query in queries]
+        snapshot = self._store.snapshot
+        encoded = encode_all(pipeline.branches, asked, self._encoders, strict)
+        done = 0
+
+        def run(n: int) -> Result:
+            nonlocal done
+            known = {name: vectors[n] for name, vectors in encoded.items()}
+            search = self._search(asked[n], pipeline, where, strict, Inline(), snapshot, known)
+            result = search.run(k)
+            if progress is not None:
+                done += 1
+                progress("search", done, len(asked))
+            return result
+
+        return self._workers.map(run, range(len(asked)))
+
+    def explain(
+        self, query: str | Query, id: str, k: int = 10, where: Mapping[str, Any] | None = None
+    ) -> Explanation:
+        """Explain where a document ranks for a query, whether or not it is among the best ``k``.
+
+        Raises:
+            NotFoundError: there is no such document, or the filter excludes it.
+        """
+        return self._search(query, self._pipeline, where, False, self._workers).explain(id, _checked_k(k))
+
+    def add(self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None) -> int:
+        """Add documents in one atomic commit; return how many.
+
+        Raises:
+            DuplicateIdError: an id appears twice or is already in the index.
+            DocumentError: a document is malformed.
+            StorageError: writing failed. Whatever the error, the index is as it was.
+        """
+        return self._add(documents, progress, replace=False)
+
+    def update(
+        self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None
+    ) -> int:
+        """Add documents, replacing those of the same ids, in one atomic commit; return how many."""
+        return self._add(documents, progress, replace=True)
+
+    def delete(self, ids: Iterable[str], *, missing: Literal["error", "ignore"] = "error") -> int:
+        """Delete documents by id in one atomic commit; return how many were there.
+
+        Raises:
+            NotFoundError: an id is not in the index, unless ``missing`` is "ignore".
+        """
+        if isinstance(ids, str):
+            raise InputError(f"ids is the string {ids!r}; give a list of ids: [{ids!r}]")
+        if missing not in ("error", "ignore"):
+            raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
+        wanted = list(dict.fromkeys(ids))
+        for id in wanted:
+            if not isinstance(id, str):
+                raise InputError(f"the id {id!r} is not a string; ids are strings")
+        with self._writing, self._store.transaction() as transaction:
+            found = self._store.snapshot.find(wanted)
+            if missing == "error" and (found < 0).any():
+                absent = wanted[int((found < 0).argmax())]
+                raise NotFoundError(
+                    f"document {absent!r} is not in the index; nothing was deleted "
+                    "(missing='ignore' skips ids that are not there)"
+                )
+            transaction.delete(found[found >= 0])
+        return int((found >= 0).sum())
+
+    def optimize(self, progress: Progress | None = None) -> bool:
+        """Merge all segments into one and win back the space of deleted documents.
+
+        Results do not change. Return whether there was anything to do.
+        """
+        with self._writing:
+            return self._store.optimize(
+                {branch.name: branch.rows for branch in self._pipeline.branches}, progress
+            )
+
+    def stats(self) -> Stats:
+        """Return figures of the generation that is being searched."""
+        snapshot = self._store.snapshot
+        branches = {branch.name: branch.stats(snapshot) for branch in self._pipeline.branches}
+        return Stats(
+            generation=snapshot.generation,
+            documents=snapshot.live,
+            deleted=snapshot.size - snapshot.live,
+            segments=len(snapshot.segments),
+            bytes=sum(view.segment.size for view in snapshot.segments),
+            truncated={
+                name: int(part["truncated"]) for name, part in branches.items() if "truncated" in part
+            },
+            branches=branches,
+            fields=snapshot.fields(),
+        )
+
+    def refresh(self) -> bool:
+        """Move to the newest generation; return whether there was a newer one."""
+        return self._store.refresh()
+
+    def close(self) -> None:
+        """Let go of the folder (and of the writer's lock). Results already returned stay valid."""
+        self._workers.close()
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _add(
+        self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None, *, replace: bool
+    ) -> int:
+        with self._writing, self._store.transaction() as transaction:
+            return add_documents(
+                transaction,
+                self._store.snapshot,
+                documents,
+                self._pipeline.branches,
+                self._encoders,
+                replace=replace,
+                progress=progress,
+            )
+
+    def _variant(self, branches: Sequence[str] | None, fusion: Fusion | None) -> Pipeline:
+        """Return the pipeline as one search wants it."""
+        if isinstance(branches, str):
+            raise InputError(f"branches is the string {branches!r}; give a list of names: [{branches!r}]")
+        pipeline = self._pipeline if branches is None else self._pipeline.only(tuple(branches))
+        return pipeline if fusion is None else replace(pipeline, fusion=fusion)
+
+    def _search(
+        self,
+        query: str | Query,
+        pipeline: Pipeline,
+        where: Mapping[str, Any] | None,
+        strict: bool,
+        workers: Workers | Inline,
+        snapshot: Snapshot | None = None,
+        encoded: Mapping[str, Any] | None = None,
+    ) -> Search:
+        return Search(
+            snapshot or self._store.snapshot,
+            pipeline,
+            _checked_query(query),
+            encoders=self._encoders,
+            rerankers=self._rerankers,
+            workers=workers,
+            where=where,
+            strict=strict,
+            encoded=encoded,
+        )
+
+
+def _checked_query(query: str | Query) -> Query:
+    asked = Query(query) if isinstance(query, str) else query
+    if not isinstance(asked, Query) or not isinstance(asked.text, str):
+        raise InputError(f"the query is {query!r}; give a string or a hybrid.Query")
+    return asked
+
+
+def _checked_k(k: int) -> int:
+    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+        raise InputError(f"k is {k!r}; give a whole number of at least 1")
+    return k

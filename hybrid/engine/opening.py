@@ -1,0 +1,129 @@
+"""Creating and opening indexes, and guarding them against another analysis or encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from hybrid.engine.encoders import EncoderSet
+from hybrid.engine.index import HybridIndex
+from hybrid.errors import FingerprintError, InputError, PipelineError
+from hybrid.index import Store
+from hybrid.pipeline import Pipeline, from_dict, to_dict
+from hybrid.types import DenseEncoder, Document, Progress, Reranker
+from hybrid.version import __version__
+
+
+def create(
+    path: str | Path,
+    documents: Iterable[Document | Mapping[str, Any]] = (),
+    pipeline: Pipeline | None = None,
+    *,
+    encoders: Mapping[str, DenseEncoder] | None = None,
+    rerankers: Mapping[str, Reranker] | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> HybridIndex:
+    """Create an index in the folder ``path``, and return it open for writing.
+
+    ``pipeline`` is the embedded default (BM25 and MiniLM, fused) if it is not given. ``encoders``
+    and ``rerankers`` hand in the models that the pipeline names, where the registry does not know
+    them. If anything fails, nothing is left behind, and an index that was to be overwritten stays.
+
+    Raises:
+        IndexExistsError: there is an index and ``overwrite`` is not set.
+        InputError: a document or the pipeline is wrong.
+        EncoderError: a model cannot be loaded.
+    """
+    pipeline = _checked_pipeline(pipeline if pipeline is not None else Pipeline())
+    models = [model for branch in pipeline.branches for model in branch.models]
+    encoder_set = EncoderSet(encoders)
+    settings = {
+        "pipeline": to_dict(pipeline),
+        "branches": {branch.name: dict(branch.stored()) for branch in pipeline.branches},
+        "encoders": encoder_set.describe(dict.fromkeys(models)),
+        "created_by": __version__,
+    }
+    with Store.creating(path, settings, overwrite=overwrite) as store:
+        index = HybridIndex(store, pipeline, encoder_set, rerankers or {})
+        index.add(documents, progress)
+    return index
+
+
+def open(
+    path: str | Path,
+    mode: Literal["r", "w"] = "r",
+    pipeline: Pipeline | None = None,
+    *,
+    encoders: Mapping[str, DenseEncoder] | None = None,
+    rerankers: Mapping[str, Reranker] | None = None,
+    check_encoders: bool = True,
+) -> HybridIndex:
+    """Open the index in the folder ``path``: ``mode`` "r" to search, "w" to change it as well.
+
+    ``pipeline`` replaces the stored one for this session: it may differ in everything that the
+    stored data does not depend on (k1 and b, fusion, rerankers, depth), and leave branches out
+    when reading. Encoders are loaded and checked against the index now, or, with
+    ``check_encoders=False``, when they are first needed.
+
+    Raises:
+        NotAnIndexError: the folder holds no index.
+        FormatError: it was written by a release with another format.
+        IndexLockedError: another writer has it open (mode "w").
+        FingerprintError: an encoder or the text analysis is not what the index was built with.
+        PipelineError: the pipeline does not fit the stored data.
+    """
+    if mode not in ("r", "w"):
+        raise InputError(f"mode is {mode!r}; it is 'r' to search or 'w' to change the index as well")
+    store = Store.open(path, mode=mode)
+    try:
+        settings = store.settings
+        stored = from_dict(settings["pipeline"])
+        chosen = _checked_pipeline(pipeline if pipeline is not None else stored)
+        _check_branches(chosen, settings["branches"], writing=mode == "w")
+        encoder_set = EncoderSet(encoders, settings["encoders"])
+        if check_encoders:
+            for branch in chosen.branches:
+                for model in branch.models:
+                    encoder_set.get(model)
+    except BaseException:
+        store.close()
+        raise
+    return HybridIndex(store, chosen, encoder_set, rerankers or {})
+
+
+def _checked_pipeline(pipeline: Pipeline) -> Pipeline:
+    if not isinstance(pipeline, Pipeline):
+        raise PipelineError(
+            f"pipeline is {pipeline!r}; give a hybrid.Pipeline (hybrid.read_recipe reads one)"
+        )
+    return pipeline
+
+
+def _check_branches(pipeline: Pipeline, stored: Mapping[str, Any], *, writing: bool) -> None:
+    """Refuse a pipeline that the stored data cannot serve."""
+    for branch in pipeline.branches:
+        if branch.name not in stored:
+            raise PipelineError(
+                f"this index has no branch {branch.name!r}; it has {', '.join(stored)}. Build it anew with "
+                "this pipeline, or leave the branch out"
+            )
+        then, now = stored[branch.name], dict(branch.stored())
+        lines = [
+            f"{branch.name}.{key}: the index has {then.get(key)!r}, the pipeline has {now.get(key)!r}"
+            for key in sorted({*then, *now})
+            if then.get(key) != now.get(key)
+        ]
+        if lines:
+            raise FingerprintError(
+                "this index was built differently:\n  "
+                + "\n  ".join(lines)
+                + "\nOpen it with the settings it was built with, or build it anew."
+            )
+    left_out = [name for name in stored if name not in {branch.name for branch in pipeline.branches}]
+    if writing and left_out:
+        raise PipelineError(
+            f"the pipeline leaves out {', '.join(left_out)}, which every added document needs; "
+            "open with mode='r', or keep every branch"
+        )

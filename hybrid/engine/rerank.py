@@ -1,0 +1,78 @@
+"""The rerank stages of a query: rescoring the best, and interpolating with what came before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hybrid.errors import EncoderError, PipelineError
+from hybrid.index import Snapshot
+from hybrid.ranking import Ranking, best
+from hybrid.rerankers import Rerank
+from hybrid.types import Doubles, Floats, Reranker
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stage:
+    """What a stage did: the order before and after, and its scores of the first ``top``."""
+
+    spec: Rerank
+    before: Ranking
+    after: Ranking
+    scores: Mapping[int, float]
+
+
+def rerank(
+    spec: Rerank, rerankers: Mapping[str, Reranker], query: str, ranking: Ranking, snapshot: Snapshot
+) -> Stage:
+    """Rescore the first ``spec.top`` documents of a ranking; the others stay below, in their order.
+
+    Raises:
+        PipelineError: no reranker of that name was handed in.
+        EncoderError: it returned something other than one finite score per document.
+    """
+    reranker = find(spec, rerankers)
+    head, tail = ranking.docnums[: spec.top], ranking.docnums[spec.top :]
+    if not len(head):
+        return Stage(spec, ranking, ranking, {})
+    scores = _scores(spec, reranker.score(query, snapshot.documents(head)), len(head))
+    if spec.weight == 1:
+        mixed = scores
+    else:
+        before = min_max(ranking.scores[: spec.top])
+        mixed = (spec.weight * min_max(scores) + (1 - spec.weight) * before).astype(np.float32)
+    top = best(head, mixed, len(head), snapshot.ids)
+    after = Ranking(
+        np.concatenate((top.docnums, tail)), np.concatenate((top.scores, ranking.scores[spec.top :]))
+    )
+    return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)))
+
+
+def find(spec: Rerank, rerankers: Mapping[str, Reranker]) -> Reranker:
+    """Return the reranker that a stage names."""
+    if spec.model not in rerankers:
+        raise PipelineError(
+            f"the pipeline reranks with {spec.model!r}, which was not handed in; "
+            f"give rerankers={{{spec.model!r}: ...}} to hybrid.create or hybrid.open"
+        )
+    return rerankers[spec.model]
+
+
+def min_max(scores: Floats) -> Doubles:
+    """Map scores to [0, 1] by their minimum and maximum; equal scores all become 0."""
+    low, high = float(scores.min()), float(scores.max())
+    if high == low:
+        return np.zeros(len(scores))
+    return (scores.astype(np.float64) - low) / (high - low)
+
+
+def _scores(spec: Rerank, scores: Sequence[float] | Floats, n: int) -> Floats:
+    array = np.asarray(scores, np.float32)
+    if array.shape != (n,) or not np.isfinite(array).all():
+        raise EncoderError(
+            f"reranker {spec.model!r} returned scores of shape {array.shape} for {n} documents, or scores "
+            "that are not finite; it must return one finite number per document"
+        )
+    return array

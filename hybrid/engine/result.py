@@ -1,0 +1,73 @@
+"""What a search returns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, overload
+
+from hybrid.engine.explanation import Explanation
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One document found.
+
+    ``score`` is that of the last stage which scored the document: the fused score, or a rerank
+    stage's. ``scores`` holds the true score under every branch (``"bm25"``, ``"dense"``, …), the
+    fused score (``"fused"``) and those of rerank stages (``"rerank:…"``), none of them ever
+    missing because a branch did not list the document.
+    """
+
+    rank: int
+    id: str
+    score: float
+    title: str
+    text: str
+    metadata: Mapping[str, Any]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Sequence[Hit]):
+    """The hits of one query, best first, and how they came about.
+
+    ``exact``: whether they are proven to be the best of the whole collection under the fusion
+    (before reranking); if not, ``gap`` is by how much an unseen document could beat the last one.
+    ``degraded``: the branches and stages that failed and are missing from the scores.
+    ``timings``: seconds by stage; branches run side by side, so they may add up to more than
+    ``"total"``. ``generation``: the state of the index that was searched.
+    """
+
+    query: str
+    hits: tuple[Hit, ...]
+    exact: bool
+    gap: float
+    degraded: tuple[str, ...]
+    generation: int
+    timings: Mapping[str, float]
+    _explain: Callable[[str], Explanation] = field(repr=False, compare=False)
+
+    def explain(self, rank: int) -> Explanation:
+        """Explain the hit at ``rank``, from 1.
+
+        Raises:
+            IndexError: there is no hit at that rank.
+        """
+        if not 1 <= rank <= len(self.hits):
+            raise IndexError(f"there is no hit at rank {rank}; the ranks are 1 to {len(self.hits)}")
+        return self._explain(self.hits[rank - 1].id)
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Hit]: ...
+    def __getitem__(self, index: int | slice) -> Hit | Sequence[Hit]:
+        """Return the hit at a position, from 0."""
+        return self.hits[index]
+
+    def __iter__(self) -> Iterator[Hit]:
+        return iter(self.hits)

@@ -1,0 +1,225 @@
+"""The whole query path, top to bottom.
+
+text -> encode -> every branch lists its best, side by side -> union -> complete -> fuse -> certify
+or deepen -> rerank -> hits
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hybrid.branches import Branch, Encoders
+from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
+from hybrid.engine.explain import explanation
+from hybrid.engine.explanation import Explanation
+from hybrid.engine.rerank import Stage, rerank
+from hybrid.engine.result import Hit, Result
+from hybrid.engine.workers import Inline, Workers
+from hybrid.errors import BranchError, NotFoundError
+from hybrid.index import Mask, Snapshot
+from hybrid.pipeline import Pipeline
+from hybrid.ranking import Ranking
+from hybrid.types import Query, Reranker
+
+logger = logging.getLogger("hybrid")
+
+
+class Search:
+    """One query against one snapshot. Everything a result needs to explain itself is kept here."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        pipeline: Pipeline,
+        query: Query,
+        *,
+        encoders: Encoders,
+        rerankers: Mapping[str, Reranker],
+        workers: Workers | Inline,
+        where: Mapping[str, Any] | None = None,
+        strict: bool = False,
+        encoded: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Prepare; ``encoded`` holds what branches' ``encode_queries`` returned, where known."""
+        self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
+        self.encoders, self.rerankers, self.workers = encoders, rerankers, workers
+        self.where, self.strict = where, strict
+        self.encoded = dict(encoded or {})
+        self.degraded: dict[str, str] = {}
+        self.timings: dict[str, float] = {}
+
+    def run(self, k: int) -> Result:
+        """Return the best ``k`` documents."""
+        started = time.perf_counter()
+        with self._timed("filter"):
+            mask = self.snapshot.mask(self.where)
+        wanted = max([k, *(stage.top for stage in self.pipeline.rerank)])
+        candidates, gap = self._first_stage(mask, wanted)
+        stages = self._rerank(candidates.pool.ranking, wanted)
+        ranking = stages[-1].after if stages else candidates.pool.ranking
+        with self._timed("documents"):
+            hits = self._hits(candidates, stages, Ranking(ranking.docnums[:k], ranking.scores[:k]))
+        self.timings["total"] = time.perf_counter() - started
+        return Result(
+            query=self.query.text,
+            hits=hits,
+            exact=candidates.exact and gap == 0,
+            gap=gap,
+            degraded=tuple(self.degraded),
+            generation=self.snapshot.generation,
+            timings=self._ordered_timings(),
+            _explain=self._explainer(wanted),
+        )
+
+    def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
+        """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
+        lists = self.workers.map(lambda branch: self._list(branch, mask, wanted), self.pipeline.branches)
+        listed = {source.name: (source, ranking) for source, ranking in filter(None, lists)}
+        while True:
+            if not listed:
+                reasons = "; ".join(f"{name}: {reason}" for name, reason in self.degraded.items())
+                raise BranchError(f"every branch failed: {reasons}")
+            try:
+                with self._timed("fuse"):
+                    candidates = Candidates(
+                        [source for source, _ in listed.values()],
+                        self.pipeline.fusion,
+                        self.snapshot,
+                        {name: ranking for name, (_, ranking) in listed.items()},
+                        self._depth(wanted),
+                    )
+                    pool = candidates.deepen(lambda pool: pool.gap(wanted) == 0, self._max_depth(wanted))
+                return candidates, pool.gap(wanted)
+            except BranchFailure as failure:
+                self._degrade(failure)
+                del listed[failure.name]
+
+    def _depth(self, wanted: int) -> int:
+        return max(wanted, self.pipeline.depth, self.pipeline.fusion.depth)
+
+    def _max_depth(self, wanted: int) -> int | None:
+        limit = self.pipeline.max_depth
+        return None if limit is None else max(limit, self._depth(wanted))
+
+    def _list(self, branch: Branch, mask: Mask, wanted: int) -> tuple[Source, Ranking] | None:
+        """Return one branch's scorer and list, None if it fails."""
+        try:
+            source = self._source(branch, mask)
+            with self._timed(branch.name), guarded(branch.name):
+                return source, source.scorer.top(self._depth(wanted))
+        except BranchFailure as failure:
+            self._degrade(failure)
+            return None
+
+    def _source(self, branch: Branch, mask: Mask) -> Source:
+        with guarded(branch.name):
+            if branch.name not in self.encoded:
+                with self._timed(f"{branch.name}.encode"):
+                    self.encoded[branch.name] = branch.encode_queries([self.query], self.encoders)[0]
+            scorer = branch.scorer(self.snapshot, self.encoded[branch.name], mask)
+        return Source(branch.name, branch.kind, scorer)
+
+    def _degrade(self, failure: BranchFailure) -> None:
+        """Go on without a branch, and say so."""
+        if self.strict:
+            raise BranchError(str(failure)) from failure.error
+        logger.warning("%s; the other branches answer", failure, exc_info=failure.error)
+        self.degraded[failure.name] = str(failure.error)
+
+    def _rerank(self, ranking: Ranking, wanted: int) -> list[Stage]:
+        """Run the rerank stages over the best ``wanted``; one that fails leaves the order as it was."""
+        stages: list[Stage] = []
+        ranking = Ranking(ranking.docnums[:wanted], ranking.scores[:wanted])
+        for spec in self.pipeline.rerank:
+            try:
+                with self._timed(spec.name), guarded(spec.name):
+                    stage = rerank(spec, self.rerankers, self.query.text, ranking, self.snapshot)
+            except BranchFailure as failure:
+                if self.strict:
+                    raise BranchError(f"{spec.name} failed: {failure.error}") from failure.error
+                logger.warning("%s failed; the order before it stands", spec.name, exc_info=failure.error)
+                self.degraded[spec.name] = str(failure.error)
+            else:
+                stages.append(stage)
+                ranking = stage.after
+        return stages
+
+    def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:
+        pool = candidates.pool
+        hits = []
+        documents = self.snapshot.documents(ranking.docnums)
+        for n, (docnum, score) in enumerate(
+            zip(ranking.docnums.tolist(), ranking.scores.tolist(), strict=True)
+        ):
+            at = pool.position(docnum)
+            scores = {column.name: float(column.raw[at]) for column in pool.columns}
+            scores["fused"] = float(pool.fused.scores[at])
+            scores |= {s.spec.name: s.scores[docnum] for s in stages if docnum in s.scores}
+            document = documents[n]
+            hits.append(
+                Hit(n + 1, document.id, score, document.title, document.text, document.metadata, scores)
+            )
+        return tuple(hits)
+
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
+
+    def _ordered_timings(self) -> dict[str, float]:
+        """Return the timings in the order of the query path (branches write them as they end)."""
+        branches = [part for b in self.pipeline.branches for part in (f"{b.name}.encode", b.name)]
+        stages = [stage.name for stage in self.pipeline.rerank]
+        order = ["filter", *branches, "fuse", *stages, "documents", "total"]
+        return {stage: self.timings[stage] for stage in order if stage in self.timings}
+
+    def _explainer(self, wanted: int) -> Callable[[str], Explanation]:
+        timings = self._ordered_timings()
+        return lambda id: self.explain(id, wanted, timings)
+
+    def explain(self, id: str, wanted: int, timings: Mapping[str, float] | None = None) -> Explanation:
+        """Explain where a document ranks, whether or not it is among the best ``wanted``.
+
+        Raises:
+            NotFoundError: there is no such document, or the filter excludes it.
+        """
+        docnum = self.snapshot.docnum(id)
+        mask = self.snapshot.mask(self.where)
+        if not mask.lets_through(self.snapshot, docnum):
+            raise NotFoundError(f"document {id!r} is in the index, but the filter {self.where!r} excludes it")
+        candidates, _ = self._first_stage(mask, wanted)
+        fused_rank = candidates.rank(docnum)
+        stages = self._rerank(candidates.pool.ranking, wanted)
+        return explanation(
+            self.snapshot.documents([docnum])[0],
+            docnum,
+            self.query.text,
+            candidates,
+            fused_rank,
+            stages,
+            degraded=tuple(self.degraded),
+            timings=timings or self._ordered_timings(),
+        )
+
+
+def encode_all(
+    branches: Sequence[Branch], queries: Sequence[Query], encoders: Encoders, strict: bool
+) -> dict[str, list[Any]]:
+    """Encode many queries at once for every branch; one that fails is left to each search."""
+    encoded = {}
+    for branch in branches:
+        try:
+            with guarded(branch.name):
+                encoded[branch.name] = branch.encode_queries(queries, encoders)
+        except BranchFailure as failure:
+            if strict:
+                raise BranchError(str(failure)) from failure.error
+            logger.warning("%s while encoding %d queries at once", failure, len(queries))
+    return encoded

@@ -1,0 +1,26 @@
+"""What is in an index, in figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures of one generation of an index.
+
+    ``documents``: live ones. ``deleted``: dead ones whose space `optimize` will win back.
+    ``bytes``: the size of the segment files. ``truncated``: per dense branch, how many live
+    documents were longer than the encoder's window, so that their end was not encoded.
+    ``branches``: further figures per branch. ``fields``: the metadata fields that can be filtered.
+    """
+
+    generation: int
+    documents: int
+    deleted: int
+    segments: int
+    bytes: int
+    truncated: Mapping[str, int]
+    branches: Mapping[str, Mapping[str, int | float]]
+    fields: tuple[str, ...]

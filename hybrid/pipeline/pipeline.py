@@ -1,0 +1,106 @@
+"""The pipeline: what a search does, as a value."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hybrid.branches import BM25, Branch, Dense
+from hybrid.errors import PipelineError
+from hybrid.fusion import Fusion, Weighted
+from hybrid.rerankers import Rerank
+from hybrid.values import short_repr
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+RESERVED = ("documents", "filter", "fuse", "fused", "total")
+"""No branch may have these names: segments, scores and timings have something else under them."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Pipeline:
+    """Branches that search in parallel, how their scores are fused, and what reranks the top.
+
+    The default is BM25 and the bundled MiniLM, fused by weight. ``depth`` is how many documents
+    each branch lists at first; the engine deepens the lists until the result is certified, but not
+    past ``max_depth`` (None: as far as needed). ``name`` is the tag of runs.
+
+    A pipeline is a value: it prints, compares, and round-trips through a recipe
+    (`hybrid.read_recipe`, `hybrid.write_recipe`).
+    """
+
+    branches: tuple[Branch, ...] = field(default_factory=lambda: (BM25(), Dense()))
+    fusion: Fusion = field(default_factory=Weighted)
+    rerank: tuple[Rerank, ...] = ()
+    depth: int = 100
+    max_depth: int | None = None
+    name: str = "hybrid"
+
+    def __post_init__(self) -> None:
+        _check_parts("branches", self.branches, "BM25() or Dense()")
+        _check_parts("rerank", self.rerank, "Rerank('model')")
+        for attribute in ("branches", "rerank"):
+            object.__setattr__(self, attribute, tuple(getattr(self, attribute)))
+        if isinstance(self.fusion, type) or not hasattr(self.fusion, "weights_for"):
+            raise PipelineError(f"fusion is {self.fusion!r}; give a fusion such as Weighted() or RRF()")
+        self._check_branches()
+        _whole("depth", self.depth)
+        if self.max_depth is not None:
+            _whole("max_depth", self.max_depth)
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
+            raise PipelineError(f"the pipeline's name is {self.name!r}; {_NAME_RULE}")
+        stages = [stage.name for stage in self.rerank]
+        if len(set(stages)) < len(stages):
+            raise PipelineError(f"two rerank stages use the same model ({', '.join(stages)}); use each once")
+        self.fusion.weights_for([(branch.name, branch.kind) for branch in self.branches])
+
+    def __repr__(self) -> str:
+        """Show the branches, the fusion, and what else differs from the defaults."""
+        return short_repr(self, branches=list(self.branches), fusion=self.fusion)
+
+    def _check_branches(self) -> None:
+        if not self.branches:
+            raise PipelineError("a pipeline needs at least one branch, such as BM25() or Dense()")
+        names = [branch.name for branch in self.branches]
+        for name in names:
+            if not isinstance(name, str) or not _NAME.fullmatch(name):
+                raise PipelineError(f"a branch's name is {name!r}; {_NAME_RULE}")
+            if name in RESERVED:
+                raise PipelineError(
+                    f"a branch's name is {name!r}; {', '.join(RESERVED)} are taken, use any other name"
+                )
+        if len(set(names)) < len(names):
+            raise PipelineError(
+                f"two branches have the same name ({', '.join(names)}); give one of them another name="
+            )
+
+    def only(self, names: tuple[str, ...]) -> Pipeline:
+        """Return the pipeline with only the named branches, in their order.
+
+        Raises:
+            PipelineError: a name is none of the branches'.
+        """
+        known = [branch.name for branch in self.branches]
+        for name in names:
+            if name not in known:
+                raise PipelineError(f"there is no branch {name!r}; the branches are {', '.join(known)}")
+        return replace(self, branches=tuple(b for b in self.branches if b.name in names))
+
+
+_NAME_RULE = "use lower-case letters, digits, - and _, beginning with a letter"
+
+
+def _check_parts(what: str, parts: Any, example: str) -> None:
+    """Raise unless these are a list of branches or of rerank stages."""
+    if not isinstance(parts, list | tuple):
+        raise PipelineError(f"{what} is {parts!r}; give a list, such as [{example}]")
+    for part in parts:
+        fits = isinstance(part, Rerank) if what == "rerank" else hasattr(part, "encode_documents")
+        if isinstance(part, type) or not fits:
+            raise PipelineError(f"{what} holds {part!r}; give {example}")
+
+
+def _whole(what: str, value: object) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise PipelineError(f"{what} is {value!r}; give a whole number of at least 1")
