@@ -67,11 +67,13 @@ class FlatSegment:
 
         Those whose float32 score is within the error bound of a level are scored exactly.
         """
+        wide = levels.astype(np.float64)
         ordinals, column = self._approximate()
-        order = np.argsort(column, kind="stable")
+        reaching = np.flatnonzero(column >= wide[0] - self._error)
+        order = reaching[np.argsort(column[reaching])]
         ordinals, column = ordinals[order], column[order].astype(np.float64)
-        low = np.searchsorted(column, levels.astype(np.float64) - self._error, "left")
-        high = np.searchsorted(column, levels.astype(np.float64) + self._error, "right")
+        low = np.searchsorted(column, wide - self._error, "left")
+        high = np.searchsorted(column, wide + self._error, "right")
         near = np.zeros(len(column) + 1, np.int64)
         np.add.at(near, low, 1)
         np.add.at(near, high, -1)

@@ -181,10 +181,11 @@ class BM25Scorer:
 
     def minimum(self) -> float:
         """Return the lowest score of an eligible document: 0.0 if one is not ranked, or there are none."""
-        ranked = sum(map(len, self._sorted))
+        above = [scores[scores > 0] for scores in self._ranked]
+        ranked = sum(map(len, above))
         if ranked < self.eligible or not ranked:
             return 0.0
-        return min(float(scores[0]) for scores in self._sorted if len(scores))
+        return min(float(scores.min()) for scores in above if len(scores))
 
     def matches(self, docnum: int) -> list[TermMatch]:
         """Return the query's terms in a document, the one that adds most first."""
@@ -197,7 +198,7 @@ class BM25Scorer:
             entries = postings.entries(statistics.positions[number])
             entry = entries.start + int(np.searchsorted(postings.docs[entries], ordinal))
             if entry < entries.stop and postings.docs[entry] == ordinal:
-                _, added = self._contributions(number, [(slice(entry, entry + 1), weight)])
+                _, added = self._contributions(number, slice(entry, entry + 1), weight)
                 found += [TermMatch(term, weight, float(score)) for score in added]
         return sorted(found, key=lambda match: (-match.score, match.term))
 
@@ -206,17 +207,13 @@ class BM25Scorer:
         """Each segment's scores: float32, shape (size,)."""
         columns = []
         for number, view in enumerate(self._snapshot.segments):
-            terms = [
-                (self._statistics.postings[number].entries(statistics.positions[number]), weight)
-                for _, statistics, weight in self._terms
-                if statistics.positions[number] >= 0
-            ]
-            if terms:
-                docs, added = self._contributions(number, terms)
-                total = np.bincount(docs, added, view.size)  # adds in the order given: term after term
-                columns.append(total.astype(np.float32))
-            else:
-                columns.append(np.zeros(view.size, np.float32))
+            postings, total = self._statistics.postings[number], np.zeros(view.size, np.float64)
+            for _, statistics, weight in self._terms:
+                if statistics.positions[number] >= 0:
+                    entries = postings.entries(statistics.positions[number])
+                    docs, added = self._contributions(number, entries, weight)
+                    total[docs] += added  # a document comes once in a term's postings
+            columns.append(total.astype(np.float32))
         return columns
 
     @cached_property
@@ -227,27 +224,12 @@ class BM25Scorer:
             for scores, part in zip(self._scores, self._mask.parts, strict=True)
         ]
 
-    @cached_property
-    def _sorted(self) -> list[Floats]:
-        """Each segment's scores above 0, ascending."""
-        return [np.sort(scores[scores > 0]) for scores in self._ranked]
-
-    def _contributions(
-        self, number: int, terms: Sequence[tuple[slice, float]]
-    ) -> tuple[NDArray[np.int32], Doubles]:
-        """Return the documents of postings, and what each adds to its document's score.
-
-        ``terms``: which postings of the segment, and the weight of their term.
-        """
+    def _contributions(self, number: int, entries: slice, weight: float) -> tuple[NDArray[np.int32], Doubles]:
+        """Return the documents of some postings of one term, and what it adds to their scores."""
         postings = self._statistics.postings[number]
-        docs = np.concatenate([postings.docs[entries] for entries, _ in terms])
-        counts = np.concatenate([postings.counts[:, entries] for entries, _ in terms], axis=1)
-        sizes = [entries.stop - entries.start for entries, _ in terms]
-        weight = np.repeat([weight for _, weight in terms], sizes)
-        tf = weighted(counts, self._weights)
+        docs, tf = postings.docs[entries], weighted(postings.counts[:, entries], self._weights)
         if self._weights is not None and 0 in self._weights:
-            held = tf > 0
-            docs, weight, tf = docs[held], weight[held], tf[held]
+            docs, tf = docs[tf > 0], tf[tf > 0]
         norm = self._statistics.norms(self._weighting.b, self._weights)[number][docs]
         return docs, weight * self._weighting.saturate(tf, norm)
 
@@ -261,7 +243,9 @@ class BM25Scorer:
         return values
 
     def _standing(self, number: int, levels: Floats) -> Standing:
-        ascending, column = self._sorted[number], self._ranked[number]
+        """Return how the segment's ranked documents stand to scores, given in ascending order."""
+        column = self._ranked[number]
+        ascending = np.sort(column[column >= levels[0]])
         left = np.searchsorted(ascending, levels, "left")
         right = np.searchsorted(ascending, levels, "right")
         return Standing(
