@@ -53,7 +53,8 @@ class BM25:
     """Exact lexical search (Robertson and Zaragoza 2009), with the variants of Kamphuis et al. 2020.
 
     ``k1`` is the term-frequency saturation, ``b`` the length normalisation, ``variant`` one of
-    lucene, robertson, atire, bm25l, bm25+, and ``delta`` the lower bound that bm25l and bm25+ add.
+    lucene, robertson, atire, bm25l, bm25+, and ``delta`` the lower bound that bm25l and bm25+ add
+    (the papers' 0.5 and 1 if it is not given; the others have none).
     ``analyzer`` is a preset's name or an `Analyzer`. ``fields`` is None for title and text as one
     field, or a weight for each of them: ``FieldWeights(title=2.0)``, or the same as a mapping (simple
     BM25F: Robertson, Zaragoza and Taylor 2004). All but the analyzer, and whether there are fields,
@@ -73,7 +74,9 @@ class BM25:
     rows: ClassVar[type[Rows]] = SparseRows
 
     def __post_init__(self) -> None:
-        self.weighting()
+        weighting = self.weighting()
+        for name in ("k1", "b", "delta"):  # as the formula uses them: a recipe spells them out
+            object.__setattr__(self, name, getattr(weighting, name))
         if isinstance(self.analyzer, str):
             object.__setattr__(self, "analyzer", analyzer(self.analyzer))
         elif not isinstance(self.analyzer, Analyzer):
@@ -96,8 +99,6 @@ class BM25:
 
     def weighting(self) -> Weighting:
         """Return the formula with its parameters."""
-        if self.delta is None:
-            return Weighting(variant=self.variant, k1=self.k1, b=self.b)
         return Weighting(variant=self.variant, k1=self.k1, b=self.b, delta=self.delta)
 
     def stored(self) -> Mapping[str, Any]:

@@ -1,0 +1,60 @@
+"""What the README tells a stranger to do works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import hybrid
+from hybrid.cli.parser import build_parser
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+def test_the_python_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert printed.startswith("1 memo ")  # by meaning: no word of the question is in it
+    assert "rank without" in printed
+    assert len(names["index"]) == 2
+    assert isinstance(names["pipeline"], hybrid.Pipeline)
+
+
+def test_the_commands_parse():
+    commands = [
+        line.split(" #")[0]
+        for block in blocks("sh")
+        for line in block.splitlines()
+        if line.startswith("hybrid ")
+    ]
+    assert len(commands) >= 6
+    for line in commands:
+        for command in line.split(";"):
+            build_parser().parse_args(shlex.split(command)[1:])
+
+
+def test_every_make_target_exists():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for page in ("README.md", "CONTRIBUTING.md"):
+        for target in re.findall(r"`make ([a-z]+)`|^make ([a-z]+)", (ROOT / page).read_text(), re.MULTILINE):
+            assert "".join(target) in targets
+
+
+@pytest.mark.parametrize("page", ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_every_link_and_file_exists(page):
+    text = (ROOT / page).read_text("utf-8")
+    for link in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+        assert (ROOT / link).exists(), link
+    for path in re.findall(r"`((?:eval|tests|indexes|hybrid)/[\w./-]+)`", text):
+        assert (ROOT / path).exists(), path
