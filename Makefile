@@ -9,13 +9,13 @@ INDEX ?= indexes/python-docs
 
 demo: $(INDEX)/catalog.sqlite
 	@printf '\n--- a question by meaning -------------------------------------------\n'
-	$(BIN)/hybrid search $(INDEX) "how do I run another program and read what it prints" -k 3
+	$(BIN)/hybrid search $(INDEX) "how to make a temporary directory that is removed afterwards" -k 3
 	@printf '\n--- an exact identifier ---------------------------------------------\n'
-	$(BIN)/hybrid search $(INDEX) "RLIMIT_NOFILE" -k 3
+	$(BIN)/hybrid search $(INDEX) "O_NONBLOCK" -k 3
 	@printf '\n--- only classes of one package -------------------------------------\n'
 	$(BIN)/hybrid search $(INDEX) "wait for the first task to finish" -k 3 --where '{"package": "asyncio"}'
 	@printf '\n--- and why: scores, ranks, terms, what each branch adds -------------\n'
-	$(BIN)/hybrid search $(INDEX) "parse JSON text" -k 1 --explain
+	$(BIN)/hybrid search $(INDEX) "run a command and capture its output" -k 2 --explain
 	@printf '\nNow ask your own: %s search %s "..."\n' $(BIN)/hybrid $(INDEX)
 
 $(INDEX)/catalog.sqlite: | $(VENV)/.ready

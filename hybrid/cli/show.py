@@ -6,15 +6,19 @@ import dataclasses
 import json
 import re
 import sys
+import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hybrid
 from hybrid.errors import InputError
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 _WIDTH = 100
 _SNIPPET_LINES = 2
-_WORD = re.compile(r"\w+")
+_INDENT = "     "
 
 
 def line(text: str) -> None:
@@ -44,32 +48,40 @@ def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | N
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False, soft_wrap=False)
-    words = {word.lower() for word in _WORD.findall(result.query) if len(word) > 2}
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    words = query_words(result.query)
     for n, hit in enumerate(result):
-        head = Text(f"{hit.rank:>3}  ")
-        head.append(hit.title or hit.id, style="bold cyan")
-        if hit.title and hit.title != hit.id:
-            head.append(f"  {hit.id}", style="dim")
-        head.append(f"  {hit.score:.4f}", style="green")
-        head.append(
-            "  ("
-            + ", ".join(f"{name} {score:.4g}" for name, score in hit.scores.items() if name != "fused")
-            + ")",
-            style="dim",
-        )
-        console.print(head, no_wrap=True, overflow="ellipsis")
-        for text in snippet(hit.text, words, console.width - 6):
-            body = Text("     " + text)
-            body.highlight_words(sorted(words), style="bold yellow", case_sensitive=False)
+        console.print(_head(hit), no_wrap=True, overflow="ellipsis")
+        for row in snippet(hit.text, words, console.width - len(_INDENT)):
+            body = Text(_INDENT + row)
+            body.highlight_regex(words, style="bold yellow")
             console.print(body, no_wrap=True, overflow="ellipsis")
         if explanations is not None:
-            console.print(
-                Text("\n".join(f"     {row}" for row in str(explanations[n]).splitlines()), style=""),
-                soft_wrap=True,
-            )
+            console.print(Text(textwrap.indent(str(explanations[n]), _INDENT)), soft_wrap=True)
         console.print()
     console.print(Text(summary(result), style="dim"), soft_wrap=True)
+
+
+def _head(hit: hybrid.Hit) -> Text:
+    """Return the first line of a hit: rank, title, id, score, and every branch's score."""
+    from rich.text import Text
+
+    head = Text(f"{hit.rank:>3}  ")
+    head.append(hit.title or hit.id, style="bold cyan")
+    if hit.title not in ("", hit.id):
+        head.append(f"  {hit.id}", style="dim")
+    head.append(f"  {hit.score:.4f}", style="green")
+    scores = ", ".join(f"{name} {score:.4g}" for name, score in hit.scores.items() if name != "fused")
+    return head.append(f"  ({scores})", style="dim")
+
+
+def query_words(query: str) -> re.Pattern[str]:
+    """Return a pattern of the words that begin like the query's, function words left out."""
+    stems = [term for term in hybrid.analyzer("english").terms(query) if term]
+    longest_first = sorted({re.escape(stem) for stem in stems}, key=lambda stem: (-len(stem), stem))
+    return re.compile(
+        rf"(?<!\w)(?:{'|'.join(longest_first)})\w*" if longest_first else r"(?!)", re.IGNORECASE
+    )
 
 
 def summary(result: hybrid.Result) -> str:
@@ -81,7 +93,7 @@ def summary(result: hybrid.Result) -> str:
     return " · ".join(parts)
 
 
-def snippet(text: str, words: set[str], width: int) -> list[str]:
+def snippet(text: str, words: re.Pattern[str], width: int) -> list[str]:
     """Return the few lines of a text that hold the most of the query's words, the first at a tie."""
     rows = [row.strip() for row in text.splitlines() if row.strip()]
     cut = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
@@ -89,8 +101,8 @@ def snippet(text: str, words: set[str], width: int) -> list[str]:
         return cut
 
     def found(start: int) -> int:
-        window = " ".join(cut[start : start + _SNIPPET_LINES]).lower()
-        return sum(word in window for word in words)
+        window = "\n".join(cut[start : start + _SNIPPET_LINES])
+        return len({word.lower() for word in words.findall(window)})
 
     best = max(range(len(cut) - _SNIPPET_LINES + 1), key=lambda start: (found(start), -start))
     return cut[best : best + _SNIPPET_LINES]

@@ -161,10 +161,15 @@ def test_a_reader_that_goes_away(index):
 
 
 def test_snippets_show_where_the_words_are():
-    text = "\n".join(["first"] * 5 + ["the needle is here", "after"] + ["last"] * 5)
-    assert show.snippet(text, {"needle"}, 80) == ["first", "the needle is here"]
-    assert show.snippet("", {"needle"}, 80) == []
-    assert show.snippet("one\ntwo\nthree", set(), 80) == ["one", "two"]
+    text = "\n".join(["first"] * 5 + ["the needles are here", "after"] + ["last"] * 5)
+    words = show.query_words("Where is the needle?")
+    assert words.findall("Needles, where? A pinneedle.") == ["Needles", "where"]
+    assert show.snippet(text, words, 80) == ["first", "the needles are here"]
+    assert show.snippet("", words, 80) == []
+    nothing = show.query_words("the !!! (")
+    assert nothing.findall("the first") == []
+    assert show.snippet("one\ntwo\nthree", nothing, 80) == ["one", "two"]
+    assert show.query_words("C++ [a-z]").findall("c++ [a-z]") == ["c++", "z"]
 
 
 def test_run_lines_refuse_white_space():
