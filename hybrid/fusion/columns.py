@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from hybrid.types import BranchKind, Doubles, Floats
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Summary:
@@ -105,8 +107,17 @@ def branches_of(columns: Sequence[Column]) -> list[tuple[str, BranchKind]]:
 
 
 def total(contributions: Doubles) -> Floats:
-    """Add contributions in branch order in float64, whatever their number, and round once."""
+    """Add contributions in branch order in float64, whatever their number, and round once (`rounded`)."""
     scores: Doubles = contributions[0].copy()
     for row in contributions[1:]:
         scores += row
-    return scores.astype(np.float32)
+    return rounded(scores)
+
+
+def rounded(scores: Doubles) -> Floats:
+    """Round to float32; what lies beyond its range becomes its largest or smallest finite number.
+
+    That is monotone too. An infinite score would not do: the engine's bound is -inf where there is
+    no unseen document at all.
+    """
+    return np.clip(scores, -_LARGEST, _LARGEST).astype(np.float32)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hybrid.errors import PipelineError
-from hybrid.fusion.columns import Column, Fused, total
+from hybrid.fusion.columns import Column, Fused, rounded, total
 from hybrid.fusion.normalizers import MinMax, Normalizer, as_normalizer
 from hybrid.types import BranchKind, Doubles
 
@@ -87,4 +87,4 @@ class CombMAX(_Comb):
         """Take the highest; the first branch's at a tie."""
         normalized = self._normalized(columns)
         first = np.arange(len(columns))[:, None] == normalized.argmax(axis=0)
-        return Fused(normalized, np.where(first, normalized, 0.0), normalized.max(axis=0).astype(np.float32))
+        return Fused(normalized, np.where(first, normalized, 0.0), rounded(normalized.max(axis=0)))

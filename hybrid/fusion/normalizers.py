@@ -93,9 +93,7 @@ class MinMax:
     def normalize(self, raw: Doubles, summary: Summary) -> Doubles:
         """Map the minimum to 0 and the maximum to 1."""
         if self.depth is None:
-            if summary.minimum is None:
-                raise ValueError("MinMax() reads Summary.minimum, which is None; fill it (needs_minimum)")
-            low = summary.minimum
+            low = summary.minimum if summary.minimum is not None else 0.0
         else:
             low = float(summary.top[: self.depth].min(initial=summary.maximum))
         return _scaled(raw, low, summary.maximum - low)
