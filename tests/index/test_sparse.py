@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybrid.index import Segment, SegmentWriter
@@ -123,6 +123,7 @@ documents = st.integers(1, 3).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(documents, st.data())
 def test_equal_documents_give_equal_rows(drawn, data):
     """Counted, put together from parts, selected and reordered: always as if counted anew."""
@@ -147,6 +148,7 @@ def test_equal_documents_give_equal_rows(drawn, data):
     assert_same(joined.take(some), SparseRows.from_terms([rows[i] for i in some], fields))
 
 
+@settings(deadline=None)
 @given(documents)
 def test_the_disk_keeps_everything(drawn):
     fields, rows = drawn

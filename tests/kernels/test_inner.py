@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -32,6 +32,7 @@ def test_no_negative_zero():
     assert not np.signbit(inner_products(np.float32([[-1, 0], [-0.0, -0.0]]), np.float32([0, 1]))).any()
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_close_to_the_exact_value(pair):
     found = float(inner_products(pair[:1], pair[1])[0])
@@ -52,6 +53,7 @@ def test_a_row_does_not_depend_on_the_others(dimension):
     np.testing.assert_array_equal(inner_products(vectors, -query), -whole)
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_the_error_bound_holds_for_any_order(pair):
     """In float32, forwards, backwards, by halves and by the BLAS library."""

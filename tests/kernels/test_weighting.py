@@ -7,7 +7,7 @@ import math
 import bm25s
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_bm25 import BM25L, BM25Okapi, BM25Plus
 
@@ -104,6 +104,7 @@ def test_what_is_not_accepted(arguments, words):
         assert word in str(caught.value)
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(VARIANTS),
     st.floats(0, 1e6),
@@ -172,6 +173,7 @@ def test_equals_bm25s(variant, query):
     np.testing.assert_allclose(peer.get_scores(query), expected, rtol=1e-5, atol=1e-7)
 
 
+@settings(deadline=None)
 @given(corpora, queries, st.floats(0.01, 3), st.floats(0, 1))
 def test_equals_rank_bm25_okapi(corpus, query, k1, b):
     """Its idf is Robertson's with another floor: a quarter of the mean idf. Its factor is ATIRE's."""
@@ -192,6 +194,7 @@ def test_equals_rank_bm25_okapi(corpus, query, k1, b):
     np.testing.assert_allclose(peer.get_scores(query), expected, rtol=1e-5, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(corpora, queries, st.floats(0.01, 3), st.floats(0, 1), st.floats(0, 2))
 def test_equals_rank_bm25_plus(corpus, query, k1, b, delta):
     weighting = Weighting("bm25+", k1, b, delta)
@@ -200,6 +203,7 @@ def test_equals_rank_bm25_plus(corpus, query, k1, b, delta):
     np.testing.assert_allclose(peer.get_scores(query), expected, rtol=1e-5, atol=1e-12)
 
 
+@settings(deadline=None)
 @given(corpora, queries, st.floats(0.01, 3), st.floats(0, 0.99), st.floats(0, 2))
 def test_equals_rank_bm25_l(corpus, query, k1, b, delta):
     """It multiplies by tf once more than the paper does (so absent terms add nothing)."""
