@@ -33,6 +33,7 @@ def main() -> None:
     )
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "alpha.json")
     options = parser.parse_args()
+    record = provenance()
     qrels = hybrid.read_qrels(options.set / "qrels" / options.qrels)
     queries = [
         (qid, text) for qid, text in hybrid.read_queries(options.set / "queries.jsonl") if qid in qrels
@@ -41,8 +42,8 @@ def main() -> None:
         index = hybrid.create(Path(folder) / "index", hybrid.read(options.set))
         results = sweep(index, queries, qrels)
         index.close()
-    record = {**provenance(), "set": options.set.name, "qrels": options.qrels, "queries": len(queries)}
-    options.output.write_text(json.dumps({**record, "nDCG@10": results}, indent=2) + "\n")
+    record |= {"set": options.set.name, "qrels": options.qrels, "queries": len(queries)}
+    options.output.write_text(json.dumps(record | {"nDCG@10": results}, indent=2) + "\n")
     for name, curve in results.items():
         best = max(curve, key=curve.__getitem__)
         print(

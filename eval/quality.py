@@ -38,8 +38,9 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "quality.json")
     options = parser.parse_args()
+    record = provenance()
     results = {name: measure_set(options.data / name) for name in options.sets}
-    record = {**provenance(), "measures": MEASURES, "results": results}
+    record |= {"measures": MEASURES, "results": results}
     options.output.write_text(json.dumps(record, indent=2) + "\n")
     print(table(results))
 
