@@ -28,6 +28,10 @@ class Ranking:
         """Return the number of documents."""
         return len(self.docnums)
 
+    def first(self, n: int) -> Ranking:
+        """Return the best ``n`` documents of the list."""
+        return Ranking(self.docnums[:n], self.scores[:n])
+
 
 def empty_ranking() -> Ranking:
     """Return a ranking of no documents."""
@@ -91,6 +95,6 @@ def merge(parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], S
     if not filled:
         return empty_ranking()
     if len(filled) == 1:
-        return Ranking(filled[0].docnums[:k], filled[0].scores[:k])
+        return filled[0].first(k)
     docnums = np.concatenate([part.docnums for part in filled])
     return best(docnums, np.concatenate([part.scores for part in filled]), k, ids)

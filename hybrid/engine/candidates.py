@@ -153,8 +153,12 @@ class Candidates:
         return int(np.flatnonzero(ranking.docnums == docnum)[0]) + 1
 
     def _ranked(self, docnum: int) -> bool:
-        one = np.array([docnum])
-        return any(source.scorer.ranks(one)[0] > 0 for source in self.sources)
+        one = np.array([docnum], np.int64)
+        for source in self.sources:
+            with guarded(source.name):
+                if source.scorer.ranks(one)[0] > 0:
+                    return True
+        return False
 
     def _exhausted(self, source: Source) -> bool:
         """Whether a list holds every document that its branch ranks."""

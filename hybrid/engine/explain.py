@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hybrid.engine.candidates import Candidates
+from hybrid.engine.candidates import Candidates, guarded
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.rerank import Stage
 from hybrid.fusion import Column, Fused
@@ -17,15 +17,16 @@ def explanation(
     docnum: int,
     query: str,
     candidates: Candidates,
-    fused_rank: int | None,
+    fused_ranking: Ranking,
     stages: Sequence[Stage],
     *,
     degraded: tuple[str, ...],
     timings: Mapping[str, float],
 ) -> Explanation:
-    """Explain one document; ``fused_rank`` is its true rank in the fused list."""
+    """Explain one document; ``fused_ranking`` is the fused list that the search went on with."""
     columns, fused = candidates.single(docnum)
-    rank = (rank_in(stages[-1].after, docnum) or fused_rank) if stages else fused_rank
+    fused_rank = candidates.rank(docnum)
+    found = stages[-1].after if stages else fused_ranking
     return Explanation(
         id=document.id,
         title=document.title,
@@ -33,7 +34,7 @@ def explanation(
         fusion=repr(candidates.fusion),
         fused=float(fused.scores[0]),
         fused_rank=fused_rank,
-        rank=rank,
+        rank=rank_in(found, docnum) or fused_rank,
         branches=_branch_parts(candidates, docnum, columns, fused),
         stages=tuple(_stage_part(stage, docnum) for stage in stages if docnum in stage.scores),
         degraded=degraded,
@@ -49,6 +50,8 @@ def _branch_parts(
     parts = []
     for n, (source, column) in enumerate(zip(candidates.sources, columns, strict=True)):
         others = candidates.without(source.name)
+        with guarded(source.name):
+            terms = tuple(source.scorer.matches(docnum))
         parts.append(
             BranchPart(
                 name=source.name,
@@ -58,7 +61,7 @@ def _branch_parts(
                 weight=weights[n],
                 contribution=float(fused.contributions[n, 0]),
                 rank_without=others.rank(docnum) if others is not None else None,
-                terms=tuple(source.scorer.matches(docnum)),
+                terms=terms,
             )
         )
     return tuple(parts)

@@ -43,8 +43,9 @@ class StagePart:
 class Explanation:
     """Why a document ranks where it does; print it to read it.
 
-    ``fused_rank``: the rank in the fused list, None if no branch ranks the document. ``rank``: the
-    rank in the result (after reranking), None if the document is not in it.
+    ``fused_rank``: the true rank in the fused list, None if no branch ranks the document. ``rank``:
+    the rank in the result, after reranking (and, where the result is not exact, as it came out);
+    further down than the search looked, the fused rank.
     """
 
     id: str
@@ -61,7 +62,7 @@ class Explanation:
 
     def __str__(self) -> str:
         """Return the explanation as text for people."""
-        where = "not in the result" if self.rank is None else f"rank {self.rank}"
+        where = "not found" if self.rank is None else f"rank {self.rank}"
         fused_rank = "-" if self.fused_rank is None else str(self.fused_rank)
         lines = [
             f"{self.id}: {where} for {self.query!r}"

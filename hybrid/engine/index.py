@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -74,7 +75,7 @@ class HybridIndex:
             NotFoundError: there is none.
         """
         snapshot = self._store.snapshot
-        return snapshot.documents([snapshot.docnum(id)])[0]
+        return snapshot.documents([snapshot.docnum(_checked_id(id))])[0]
 
     def documents(self) -> Iterator[Document]:
         """Iterate over the live documents in order of their ids."""
@@ -120,20 +121,21 @@ class HybridIndex:
         Queries are encoded in batches and searched side by side, over one snapshot.
         """
         _checked_k(k)
+        if isinstance(queries, str | Query):
+            raise InputError(f"queries is {queries!r}; give a list of queries: [{queries!r}]")
         pipeline = self._variant(branches, fusion)
         asked = [_checked_query(query) for query in queries]
         snapshot = self._store.snapshot
         encoded = encode_all(pipeline.branches, asked, self._encoders, strict)
-        done = 0
+        done, counting = itertools.count(1), threading.Lock()
 
         def run(n: int) -> Result:
-            nonlocal done
             known = {name: vectors[n] for name, vectors in encoded.items()}
             search = self._search(asked[n], pipeline, where, strict, Inline(), snapshot, known)
             result = search.run(k)
             if progress is not None:
-                done += 1
-                progress("search", done, len(asked))
+                with counting:
+                    progress("search", next(done), len(asked))
             return result
 
         return self._workers.map(run, range(len(asked)))
@@ -146,7 +148,8 @@ class HybridIndex:
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
         """
-        return self._search(query, self._pipeline, where, False, self._workers).explain(id, _checked_k(k))
+        search = self._search(query, self._pipeline, where, False, self._workers)
+        return search.explain(_checked_id(id), _checked_k(k))
 
     def add(self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None) -> int:
         """Add documents in one atomic commit; return how many.
@@ -174,10 +177,7 @@ class HybridIndex:
             raise InputError(f"ids is the string {ids!r}; give a list of ids: [{ids!r}]")
         if missing not in ("error", "ignore"):
             raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
-        wanted = list(dict.fromkeys(ids))
-        for id in wanted:
-            if not isinstance(id, str):
-                raise InputError(f"the id {id!r} is not a string; ids are strings")
+        wanted = list(dict.fromkeys(map(_checked_id, ids)))
         with self._writing, self._store.transaction() as transaction:
             found = self._store.snapshot.find(wanted)
             if missing == "error" and (found < 0).any():
@@ -218,7 +218,8 @@ class HybridIndex:
 
     def refresh(self) -> bool:
         """Move to the newest generation; return whether there was a newer one."""
-        return self._store.refresh()
+        with self._writing:
+            return self._store.refresh()
 
     def close(self) -> None:
         """Let go of the folder (and of the writer's lock). Results already returned stay valid."""
@@ -282,6 +283,12 @@ def _checked_query(query: str | Query) -> Query:
     if not isinstance(asked, Query) or not isinstance(asked.text, str):
         raise InputError(f"the query is {query!r}; give a string or a hybrid.Query")
     return asked
+
+
+def _checked_id(id: str) -> str:
+    if not isinstance(id, str):
+        raise InputError(f"the id {id!r} is not a string; ids are strings")
+    return id
 
 
 def _checked_k(k: int) -> int:

@@ -38,15 +38,13 @@ def rerank(
     if not len(head):
         return Stage(spec, ranking, ranking, {})
     scores = _scores(spec, reranker.score(query, snapshot.documents(head)), len(head))
-    if spec.weight == 1:
-        mixed = scores
-    else:
-        before = min_max(ranking.scores[: spec.top])
-        mixed = (spec.weight * min_max(scores) + (1 - spec.weight) * before).astype(np.float32)
-    top = best(head, mixed, len(head), snapshot.ids)
-    after = Ranking(
-        np.concatenate((top.docnums, tail)), np.concatenate((top.scores, ranking.scores[spec.top :]))
-    )
+    after = ranking
+    if spec.weight > 0:
+        mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
+        top = best(head, mixed, len(head), snapshot.ids)
+        after = Ranking(
+            np.concatenate((top.docnums, tail)), np.concatenate((top.scores, ranking.scores[spec.top :]))
+        )
     return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)))
 
 
@@ -60,7 +58,23 @@ def find(spec: Rerank, rerankers: Mapping[str, Reranker]) -> Reranker:
     return rerankers[spec.model]
 
 
-def min_max(scores: Floats) -> Doubles:
+def interpolated(weight: float, scores: Floats, before: Floats) -> Floats:
+    """Mix a stage's scores with those before it, which stand in the order before it."""
+    if weight == 1:
+        return scores
+    return (weight * min_max(scores) + (1 - weight) * min_max(descending(before))).astype(np.float32)
+
+
+def descending(scores: Floats) -> Doubles:
+    """Close every rise in a list of scores by lowering what comes after it.
+
+    An earlier stage with a smaller ``top`` leaves scores of its own scale above the fused ones of
+    the documents that it did not see. Only the distances within each part mean something.
+    """
+    return np.cumsum(np.minimum(np.diff(scores.astype(np.float64), prepend=0.0), [np.inf] + [0.0] * (len(scores) - 1)))
+
+
+def min_max(scores: NDArray[np.floating]) -> Doubles:
     """Map scores to [0, 1] by their minimum and maximum; equal scores all become 0."""
     low, high = float(scores.min()), float(scores.max())
     if high == low:

@@ -45,7 +45,7 @@ class Result(Sequence[Hit]):
     gap: float
     degraded: tuple[str, ...]
     generation: int
-    timings: Mapping[str, float]
+    timings: Mapping[str, float] = field(compare=False)
     _explain: Callable[[str], Explanation] = field(repr=False, compare=False)
 
     def explain(self, rank: int) -> Explanation:

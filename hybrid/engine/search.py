@@ -62,14 +62,14 @@ class Search:
         stages = self._rerank(candidates.pool.ranking, wanted)
         ranking = stages[-1].after if stages else candidates.pool.ranking
         with self._timed("documents"):
-            hits = self._hits(candidates, stages, Ranking(ranking.docnums[:k], ranking.scores[:k]))
+            hits = self._hits(candidates, stages, ranking.first(k))
         self.timings["total"] = time.perf_counter() - started
         return Result(
             query=self.query.text,
             hits=hits,
             exact=candidates.exact and gap == 0,
             gap=gap,
-            degraded=tuple(self.degraded),
+            degraded=self._left_out(),
             generation=self.snapshot.generation,
             timings=self._ordered_timings(),
             _explain=self._explainer(wanted),
@@ -77,7 +77,8 @@ class Search:
 
     def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
         """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
-        lists = self.workers.map(lambda branch: self._list(branch, mask, wanted), self.pipeline.branches)
+        branches = [branch for branch in self.pipeline.branches if branch.name not in self.degraded]
+        lists = self.workers.map(lambda branch: self._list(branch, mask, wanted), branches)
         listed = {source.name: (source, ranking) for source, ranking in filter(None, lists)}
         while True:
             if not listed:
@@ -133,8 +134,10 @@ class Search:
     def _rerank(self, ranking: Ranking, wanted: int) -> list[Stage]:
         """Run the rerank stages over the best ``wanted``; one that fails leaves the order as it was."""
         stages: list[Stage] = []
-        ranking = Ranking(ranking.docnums[:wanted], ranking.scores[:wanted])
+        ranking = ranking.first(wanted)
         for spec in self.pipeline.rerank:
+            if spec.name in self.degraded:
+                continue
             try:
                 with self._timed(spec.name), guarded(spec.name):
                     stage = rerank(spec, self.rerankers, self.query.text, ranking, self.snapshot)
@@ -173,6 +176,11 @@ class Search:
         finally:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
 
+    def _left_out(self) -> tuple[str, ...]:
+        """Return the branches and stages that failed, in the order of the query path."""
+        parts = [*self.pipeline.branches, *self.pipeline.rerank]
+        return tuple(part.name for part in parts if part.name in self.degraded)
+
     def _ordered_timings(self) -> dict[str, float]:
         """Return the timings in the order of the query path (branches write them as they end)."""
         branches = [part for b in self.pipeline.branches for part in (f"{b.name}.encode", b.name)]
@@ -187,26 +195,32 @@ class Search:
     def explain(self, id: str, wanted: int, timings: Mapping[str, float] | None = None) -> Explanation:
         """Explain where a document ranks, whether or not it is among the best ``wanted``.
 
+        What the search left out because it failed is left out here too.
+
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
+            BranchError: every branch failed, or one could not be asked about the document.
         """
         docnum = self.snapshot.docnum(id)
         mask = self.snapshot.mask(self.where)
         if not mask.lets_through(self.snapshot, docnum):
             raise NotFoundError(f"document {id!r} is in the index, but the filter {self.where!r} excludes it")
         candidates, _ = self._first_stage(mask, wanted)
-        fused_rank = candidates.rank(docnum)
-        stages = self._rerank(candidates.pool.ranking, wanted)
-        return explanation(
-            self.snapshot.documents([docnum])[0],
-            docnum,
-            self.query.text,
-            candidates,
-            fused_rank,
-            stages,
-            degraded=tuple(self.degraded),
-            timings=timings or self._ordered_timings(),
-        )
+        fused = candidates.pool.ranking.first(wanted)  # as the result has it: asking for ranks deepens it
+        stages = self._rerank(fused, wanted)
+        try:
+            return explanation(
+                self.snapshot.documents([docnum])[0],
+                docnum,
+                self.query.text,
+                candidates,
+                fused,
+                stages,
+                degraded=self._left_out(),
+                timings=timings or self._ordered_timings(),
+            )
+        except BranchFailure as failure:
+            raise BranchError(f"cannot explain {id!r}: {failure}") from failure.error
 
 
 def encode_all(

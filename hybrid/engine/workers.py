@@ -30,7 +30,9 @@ class Workers:
         todo = list(items)
         if len(todo) < 2 or thread_count() < 2:
             return [function(item) for item in todo]
-        return list(self._executor().map(function, todo))
+        with self._lock:  # so that `close` ends the threads before they have work, or once it is done
+            results = self._executor().map(function, todo)
+        return list(results)
 
     def close(self) -> None:
         """End the threads; a later `map` starts new ones."""
@@ -40,11 +42,10 @@ class Workers:
             self._pool = None
 
     def _executor(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None or self._pid != os.getpid():
-                self._pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="hybrid")
-                self._pid = os.getpid()
-            return self._pool
+        if self._pool is None or self._pid != os.getpid():
+            self._pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="hybrid")
+            self._pid = os.getpid()
+        return self._pool
 
 
 class Inline:

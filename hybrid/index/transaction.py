@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 from uuid import uuid4
 
 import numpy as np
@@ -19,11 +20,32 @@ from hybrid.index.folder import segment_path
 from hybrid.index.merge import merge
 from hybrid.index.rows import Rows
 from hybrid.index.segment import Segment, SegmentWriter
-from hybrid.index.snapshot import SegmentView
+from hybrid.index.snapshot import SegmentView, Snapshot
 from hybrid.types import Docnums, Progress
 
-if TYPE_CHECKING:
-    from hybrid.index.store import Store
+
+class Owner(Protocol):
+    """What a transaction needs of the store that it changes."""
+
+    path: Path
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The current generation."""
+        ...
+
+    @property
+    def pending(self) -> bool:
+        """Whether a new index still waits for its first commit."""
+        ...
+
+    def publish(self, state: State, added: Sequence[Segment]) -> None:
+        """Commit a new state; ``added`` are its new segments, opened."""
+        ...
+
+    def end_transaction(self) -> bool:
+        """Note the end; return whether it is certain what the catalogue holds."""
+        ...
 
 
 class Transaction:
@@ -34,7 +56,7 @@ class Transaction:
     a document, delete it first and then add its successor, in the same transaction.
     """
 
-    def __init__(self, store: Store, state: State) -> None:
+    def __init__(self, store: Owner, state: State) -> None:
         self._store = store
         self._state = state
         self._views = store.snapshot.segments
