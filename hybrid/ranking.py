@@ -92,7 +92,7 @@ def best(
 def merge(parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[str]]) -> Ranking:
     """Merge rankings over disjoint documents into the best ``k``; ``ids`` as in `best`."""
     filled = [part for part in parts if len(part)]
-    if not filled:
+    if k <= 0 or not filled:
         return empty_ranking()
     if len(filled) == 1:
         return filled[0].first(k)

@@ -10,11 +10,12 @@ import numpy as np
 from hybrid.errors import PipelineError
 from hybrid.fusion.columns import Column, Fused, rounded, total
 from hybrid.fusion.normalizers import MinMax, Normalizer, as_normalizer
-from hybrid.types import BranchKind, Doubles
+from hybrid.fusion.normalizing import Normalizing
+from hybrid.types import BranchKind
 
 
 @dataclass(frozen=True, slots=True)
-class _Comb:
+class _Comb(Normalizing):
     """What the three have in common: a normaliser, and no weights."""
 
     normalizer: Normalizer | str = field(default_factory=MinMax)
@@ -22,28 +23,9 @@ class _Comb:
     def __post_init__(self) -> None:
         object.__setattr__(self, "normalizer", as_normalizer(self.normalizer))
 
-    @property
-    def needs_ranks(self) -> bool:
-        """Ranks are not read."""
-        return False
-
-    @property
-    def needs_minimum(self) -> bool:
-        """Whether the normaliser reads the minimum."""
-        return as_normalizer(self.normalizer).needs_minimum
-
-    @property
-    def depth(self) -> int:
-        """How many of each branch's best scores the normaliser reads."""
-        return as_normalizer(self.normalizer).depth or 0
-
     def weights_for(self, branches: Sequence[tuple[str, BranchKind]]) -> tuple[float, ...]:
         """Return 1 for each branch."""
         return (1.0,) * len(branches)
-
-    def _normalized(self, columns: Sequence[Column]) -> Doubles:
-        normalizer = as_normalizer(self.normalizer)
-        return np.stack([normalizer.normalize(column.raw, column.summary) for column in columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +34,7 @@ class CombSUM(_Comb):
 
     def fuse(self, columns: Sequence[Column]) -> Fused:
         """Add."""
-        normalized = self._normalized(columns)
+        normalized = self.normalized(columns)
         return Fused(normalized, normalized, total(normalized))
 
 
@@ -74,7 +56,7 @@ class CombMNZ(_Comb):
         """Add, and multiply by the number of branches above 0."""
         # Rounding can put a score a hair below the theoretical minimum: without the floor, a document
         # that gains its first positive score would fall from 0 to below it.
-        normalized = np.maximum(self._normalized(columns), 0.0)
+        normalized = np.maximum(self.normalized(columns), 0.0)
         contributions = normalized * (normalized > 0).sum(axis=0)
         return Fused(normalized, contributions, total(contributions))
 
@@ -85,6 +67,6 @@ class CombMAX(_Comb):
 
     def fuse(self, columns: Sequence[Column]) -> Fused:
         """Take the highest; the first branch's at a tie."""
-        normalized = self._normalized(columns)
+        normalized = self.normalized(columns)
         first = np.arange(len(columns))[:, None] == normalized.argmax(axis=0)
         return Fused(normalized, np.where(first, normalized, 0.0), rounded(normalized.max(axis=0)))

@@ -10,6 +10,7 @@ import numpy as np
 from hybrid.errors import PipelineError
 from hybrid.fusion.columns import Column, Fused, branches_of, total
 from hybrid.fusion.normalizers import TM2C2, Normalizer, as_normalizer
+from hybrid.fusion.normalizing import Normalizing
 from hybrid.fusion.weights import Weights, number
 from hybrid.types import BranchKind
 from hybrid.values import short_repr
@@ -19,7 +20,7 @@ DEFAULT_ALPHA = 0.8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Weighted:
+class Weighted(Normalizing):
     """A convex combination of the branches' normalised scores.
 
     ``alpha`` is the weight of the dense branches together, shared equally among them, and
@@ -49,21 +50,6 @@ class Weighted:
         """Show alpha or the weights, and the normaliser."""
         return short_repr(self, normalizer=self.normalizer)
 
-    @property
-    def needs_ranks(self) -> bool:
-        """Ranks are not read."""
-        return False
-
-    @property
-    def needs_minimum(self) -> bool:
-        """Whether the normaliser reads the minimum."""
-        return as_normalizer(self.normalizer).needs_minimum
-
-    @property
-    def depth(self) -> int:
-        """How many of each branch's best scores the normaliser reads."""
-        return as_normalizer(self.normalizer).depth or 0
-
     def weights_for(self, branches: Sequence[tuple[str, BranchKind]]) -> tuple[float, ...]:
         """Return the weight of each branch."""
         if self.weights is not None:
@@ -77,7 +63,6 @@ class Weighted:
 
     def fuse(self, columns: Sequence[Column]) -> Fused:
         """Normalise, weigh and add."""
-        normalizer = as_normalizer(self.normalizer)
-        normalized = np.stack([normalizer.normalize(column.raw, column.summary) for column in columns])
+        normalized = self.normalized(columns)
         contributions = np.array(self.weights_for(branches_of(columns)))[:, None] * normalized
         return Fused(normalized, contributions, total(contributions))
