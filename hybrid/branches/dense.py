@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -92,8 +93,10 @@ class Dense:
             vectors[n] = checked(vector, dimension, unit, f"document {documents[n].id!r}")
         if texts:
             batch = encoders.get(self.models[0]).encode_documents(texts, progress)
-            rest = np.array([n for n in range(len(documents)) if n not in given])
-            vectors[rest], truncated[rest] = self._finite(batch.vectors, documents, rest), batch.truncated
+            rest = [n for n in range(len(documents)) if n not in given]
+            whose = [f"document {documents[n].id!r}" for n in rest]
+            vectors[rest] = self._usable(batch.vectors, dimension, unit, whose)
+            truncated[rest] = batch.truncated
         return DenseRows(vectors, truncated)
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[DenseQuery]:
@@ -110,13 +113,11 @@ class Dense:
                 f"the query brings no vector for branch {self.name!r}, which has no model; "
                 f"search for Query(text, vectors={{{self.name!r}: [...]}})"
             )
-        encoded = iter(encoders.get(self.models[0]).encode_queries(texts).vectors if texts else ())
+        if texts:
+            batch = encoders.get(self.models[0]).encode_queries(texts)
+            whose = [f"query {text!r}" for text in texts]
+            encoded = iter(self._usable(batch.vectors, dimension, unit, whose))
         vectors = [given[n] if n in given else next(encoded) for n in range(len(queries))]
-        for vector, query in zip(vectors, queries, strict=True):
-            if not np.isfinite(vector).all():
-                raise EncoderError(
-                    f"model {self.model!r} gave a vector that is not finite for {query.text!r}"
-                )
         return [DenseQuery(vector, unit) for vector in vectors]
 
     def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
@@ -139,14 +140,29 @@ class Dense:
         encoder = encoders.get(self.models[0])
         return encoder.dimension, encoder.normalized
 
-    def _finite(self, vectors: Floats, documents: Sequence[Document], rest: Any) -> Floats:
-        bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
-        if len(bad):
+    def _usable(self, vectors: Any, dimension: int, unit: bool, whose: Sequence[str]) -> Floats:
+        """Return a model's vectors as float32, shape (texts, dimension).
+
+        Raises:
+            EncoderError: there is not one for each text, or one is not finite, or one should have
+                length 1 and has not.
+        """
+        array = np.asarray(vectors, np.float32)
+        if array.shape != (len(whose), dimension):
             raise EncoderError(
-                f"model {self.model!r} gave a vector that is not finite for document "
-                f"{documents[rest[bad[0]]].id!r}; nothing was stored"
+                f"model {self.model!r} gave vectors of shape {array.shape} for {len(whose)} texts; "
+                f"({len(whose)}, {dimension}) is needed"
             )
-        return vectors
+        lengths = np.linalg.norm(array.astype(np.float64), axis=1)  # in float32 a large one overflows
+        for length, owner in zip(lengths.tolist(), whose, strict=True):
+            if not math.isfinite(length):
+                raise EncoderError(f"model {self.model!r} gave a vector that is not finite for {owner}")
+            if unit and abs(length - 1) > _UNIT_TOLERANCE:
+                raise EncoderError(
+                    f"model {self.model!r} says that its vectors have length 1, and gave one of length "
+                    f"{length:.4f} for {owner}"
+                )
+        return array
 
 
 def checked(vector: Any, dimension: int, unit: bool, whose: str) -> Floats:
@@ -156,7 +172,8 @@ def checked(vector: Any, dimension: int, unit: bool, whose: str) -> Floats:
         InputError: it has another shape, is not finite, or should have length 1 and has not.
     """
     try:
-        array = np.asarray(vector, np.float32)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+            array = np.asarray(vector, np.float32)
     except (TypeError, ValueError) as error:
         raise InputError(f"the vector of {whose} is not a list of numbers ({error})") from error
     if array.shape != (dimension,):

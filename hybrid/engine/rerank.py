@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hybrid.errors import EncoderError, PipelineError
 from hybrid.index import Snapshot
@@ -71,7 +72,9 @@ def descending(scores: Floats) -> Doubles:
     An earlier stage with a smaller ``top`` leaves scores of its own scale above the fused ones of
     the documents that it did not see. Only the distances within each part mean something.
     """
-    return np.cumsum(np.minimum(np.diff(scores.astype(np.float64), prepend=0.0), [np.inf] + [0.0] * (len(scores) - 1)))
+    column = scores.astype(np.float64)
+    rises = np.maximum(np.diff(column), 0.0)
+    return column - np.concatenate(([0.0], np.cumsum(rises)))
 
 
 def min_max(scores: NDArray[np.floating]) -> Doubles:

@@ -178,8 +178,8 @@ class Search:
 
     def _left_out(self) -> tuple[str, ...]:
         """Return the branches and stages that failed, in the order of the query path."""
-        parts = [*self.pipeline.branches, *self.pipeline.rerank]
-        return tuple(part.name for part in parts if part.name in self.degraded)
+        names = [*(b.name for b in self.pipeline.branches), *(stage.name for stage in self.pipeline.rerank)]
+        return tuple(name for name in names if name in self.degraded)
 
     def _ordered_timings(self) -> dict[str, float]:
         """Return the timings in the order of the query path (branches write them as they end)."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -167,6 +169,96 @@ def test_a_failing_reranker_degrades(tmp_path):
         index.search(QUERY)
 
 
+class Descending:
+    """A reranker that keeps the order, with scores far below every fused one."""
+
+    def score(self, query, documents):
+        return np.float32([-5 - n for n in range(len(documents))])
+
+
+def test_a_stage_sees_further_than_the_one_before(tmp_path):
+    """The first stage's scores lie far below the fused ones of what it did not see, which stays below."""
+    for weight, expected in ((0.0, ["ant", "bee", "cat", "dog"]), (0.01, ["ant", "cat", "bee", "dog"])):
+        stages = [hybrid.Rerank("first", top=2), hybrid.Rerank("second", top=4, weight=weight)]
+        options = {"pipeline": {"rerank": stages}, "rerankers": {"first": Descending(), "second": ByLength()}}
+        with make(tmp_path, hybrid.Weighted(alpha=1.0), overwrite=True, **options) as index:
+            result = index.search(QUERY, k=4)
+            assert [
+                hit.id for hit in result
+            ] == expected  # of bee and cat nothing says how far apart they are
+            (first, second) = index.explain(QUERY, "bee").stages
+            after = expected.index("bee") + 1
+            assert (first.rank_after, second.rank_before, second.rank_after) == (2, 2, after)
+
+
+def test_explaining_what_is_not_exact(tmp_path):
+    """A result that was cut short is explained as it came out; the true fused rank stands beside it."""
+    documents = [
+        hybrid.Document(f"{n}", "bee " * (n + 1), vectors={"dense": [1.0 - n / 10, 0.0]}) for n in range(10)
+    ]
+    pipeline = hybrid.Pipeline(BRANCHES, hybrid.RRF(), depth=2, max_depth=2)
+    with hybrid.create(tmp_path / "index", documents, pipeline) as index:
+        result = index.search(hybrid.Query("bee", {"dense": [1.0, 0.0]}), k=2)
+        assert not result.exact
+        assert result.gap > 0
+        explained = [result.explain(hit.rank) for hit in result]
+        assert [e.rank for e in explained] == [1, 2]
+        assert [e.id for e in explained] == [hit.id for hit in result]
+        index._pipeline = hybrid.Pipeline(BRANCHES, hybrid.RRF())
+        everything = [hit.id for hit in index.search(hybrid.Query("bee", {"dense": [1.0, 0.0]}), k=10)]
+        assert [everything.index(e.id) + 1 for e in explained] == [e.fused_rank for e in explained]
+
+
+def test_an_explanation_leaves_out_what_the_result_did(tmp_path):
+    """Although the branch would answer now."""
+    encoder = Broken()
+    pipeline = hybrid.Pipeline([hybrid.BM25(analyzer="simple"), hybrid.Dense("broken")])
+    documents = [hybrid.Document("a", "boom"), hybrid.Document("b", "bang")]
+    with hybrid.create(tmp_path / "i", documents, pipeline, encoders={"broken": encoder}) as index:
+        result = index.search("boom")
+        encoder.encode_queries = encoder.encode_documents
+        assert index.search("boom").degraded == ()
+        explanation = result.explain(1)
+        assert (explanation.degraded, [part.name for part in explanation.branches]) == (("dense",), ["bm25"])
+        assert explanation.fused == result[0].score
+
+
+def test_a_branch_that_cannot_be_explained(tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise MemoryError("too much")
+
+    with make(tmp_path) as index:
+        result = index.search(QUERY)
+        for method in ("matches", "ranks"):
+            with monkeypatch.context() as patch:
+                patch.setattr(f"hybrid.index.sparse_scorer.BM25Scorer.{method}", fail)
+                with pytest.raises(hybrid.BranchError, match=r"cannot explain 'dog'.*bm25.*too much"):
+                    index.explain(QUERY, "dog")
+        assert result.explain(1).id == result[0].id
+
+
+@pytest.mark.parametrize(
+    ("vectors", "words"),
+    [
+        (np.float32([[1, 0]]), r"shape \(1, 2\) for 2 texts"),
+        (np.float32([[1], [1]]), r"\(2, 2\) is needed"),
+        (np.float32([[1, 0], [np.nan, 0]]), r"not finite for document 'd'"),
+        (np.float32([[3, 0], [1, 0]]), r"length 3.0000 for document 'c'"),
+    ],
+)
+def test_an_encoder_that_gives_nonsense(tmp_path, vectors, words):
+    encoder = Broken()
+    pipeline = hybrid.Pipeline([hybrid.Dense("broken")])
+    with hybrid.create(tmp_path / "i", [], pipeline, encoders={"broken": encoder}) as index:
+        encoder.encode_documents = lambda texts, progress=None: hybrid.DenseBatch(vectors, np.zeros(2, bool))
+        with pytest.raises(hybrid.EncoderError, match=words):
+            index.add([hybrid.Document("c", "c"), hybrid.Document("d", "d")])
+        encoder.encode_queries = lambda texts: hybrid.DenseBatch(vectors[:0], np.zeros(0, bool))
+        with pytest.raises(hybrid.BranchError, match=r"every branch failed.*shape \(0, "):
+            index.search("one text")
+        assert (len(index), index.generation) == (0, 1)
+
+
 def test_readers_keep_their_generation(tmp_path):
     with make(tmp_path) as writer, hybrid.open(tmp_path / "index") as reader:
         writer.delete(["ant"])
@@ -216,6 +308,20 @@ def test_many_threads_search_while_one_writes(tmp_path):
         assert failures == []
 
 
+def test_closing_while_others_search(tmp_path):
+    """A search under way ends as if nothing had happened; none fails for want of a thread."""
+    switching = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with make(tmp_path) as index, ThreadPoolExecutor(3) as pool:
+            searches = [pool.submit(index.search, QUERY) for _ in range(600)]
+            while not all(search.done() for search in searches):
+                index._workers.close()
+            assert {len(search.result()) for search in searches} == {4}
+    finally:
+        sys.setswitchinterval(switching)
+
+
 def test_stats(tmp_path):
     with make(tmp_path) as index:
         index.delete(["dog"])
@@ -234,3 +340,7 @@ def test_search_many_equals_search(tmp_path):
         ]
         assert [r.hits for r in index.search_many(queries, 3)] == [index.search(q, 3).hits for q in queries]
         assert index.search_many([]) == []
+        assert index.search(queries[0]) == index.search(queries[0])
+        told = []
+        index.search_many(queries * 50, progress=lambda stage, done, total: told.append((done, total)))
+        assert told == [(n + 1, 300) for n in range(300)]

@@ -42,6 +42,7 @@ def index(tmp_path):
         ([doc("c"), doc("d", text="half a pair \ud800")], hybrid.DocumentError, ["'d'"]),
         ([doc("c"), doc("d", year=math.nan)], hybrid.DocumentError, ["'d'", "year"]),
         ([doc("c"), doc("d", vector=(math.nan, 0))], hybrid.InputError, ["'d'", "finite"]),
+        ([doc("c"), doc("d", vector=(1e300, 0))], hybrid.InputError, ["'d'", "finite"]),
         ([doc("c"), doc("d", vector=(1, 2, 3))], hybrid.InputError, ["'d'", "(3,)", "(2,)"]),
         ([doc("c"), doc("d", vector="no")], hybrid.InputError, ["'d'", "numbers"]),
         ([doc("c"), hybrid.Document("d", "no vector")], hybrid.DocumentError, ["'d'", "vector", "dense"]),
@@ -187,6 +188,21 @@ def test_bad_searches(index, options, words):
 def test_a_query_is_a_string(index, query):
     with pytest.raises(hybrid.InputError, match="query"):
         index.search(query)
+
+
+@pytest.mark.parametrize("queries", ["words", hybrid.Query("words", {"dense": [1, 0]})])
+def test_many_queries_are_a_list(index, queries):
+    with pytest.raises(hybrid.InputError, match="give a list"):
+        index.search_many(queries)
+
+
+@pytest.mark.parametrize("id", [7, None, ["a"], doc("a")])
+def test_an_id_is_a_string(index, id):
+    for call in (index.get, lambda id: index.delete(["b", id]), lambda id: index.explain("words", id)):
+        with pytest.raises(hybrid.InputError, match="is not a string"):
+            call(id)
+    assert id not in index
+    assert len(index) == 2
 
 
 def test_deleting(index):
