@@ -4,6 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 INDEX ?= indexes/python-docs
+DATA ?= $(or $(HYBRID_DATA),../shared/data)
 
 .PHONY: demo test lint typecheck fix bench clean
 
@@ -37,7 +38,7 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.test
 	$(BIN)/python eval/encoders.py
-	$(BIN)/python eval/quality.py
+	$(BIN)/python eval/quality.py --data $(DATA)
 
 clean:
 	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
