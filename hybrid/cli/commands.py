@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import gzip
+import itertools
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -15,6 +16,9 @@ import hybrid
 from hybrid.cli import show
 from hybrid.cli.progress import progress_bars
 from hybrid.errors import FilterError, InputError
+from hybrid.types import Progress
+
+_RUN_BATCH = 64
 
 
 def create(options: argparse.Namespace) -> None:
@@ -61,22 +65,42 @@ def run(options: argparse.Namespace) -> None:
     if options.qrels is not None:
         judged = hybrid.read_qrels(options.qrels)
         queries = [(qid, text) for qid, text in queries if qid in judged]
-    branches = _branches(options)
-    with _opened(options) as index:
-        tag = options.tag or "+".join([index.pipeline.name, *(branches or ())])
-        with progress_bars() as progress:
-            results = index.search_many(
-                [text for _, text in queries],
-                options.k,
-                _where(options),
-                branches=branches,
-                progress=progress,
-            )
-    with Path(options.output).open("w", encoding="utf-8") as file:
-        for (qid, _), result in zip(queries, results, strict=True):
-            for hit in result:
-                file.write(show.run_line(qid, hit, tag))
-    show.line(f"{len(queries):,} queries, {sum(map(len, results)):,} lines in {options.output}, tag {tag}")
+    count = 0
+    with _opened(options) as index, progress_bars() as progress:
+        tag = options.tag or "+".join([index.pipeline.name, *(_branches(options) or ())])
+        batches = _run_lines(index, queries, tag, options, progress)
+        first = next(batches, [])  # what is wrong with the request shows before the file is touched
+        with Path(options.output).open("w", encoding="utf-8") as file:
+            for lines in itertools.chain([first], batches):
+                file.writelines(lines)
+                count += len(lines)
+    show.line(f"{len(queries):,} queries, {count:,} lines in {options.output}, tag {tag}")
+
+
+def _run_lines(
+    index: hybrid.HybridIndex,
+    queries: Sequence[tuple[str, str]],
+    tag: str,
+    options: argparse.Namespace,
+    progress: Progress | None,
+) -> Iterator[list[str]]:
+    """Yield the lines of a run, a batch of queries at a time: the hits of all would not fit in memory.
+
+    A run file cannot say that a branch failed, so that is an error here.
+    """
+    for start in range(0, len(queries), _RUN_BATCH):
+        batch = queries[start : start + _RUN_BATCH]
+        texts = [text for _, text in batch]
+        results = index.search_many(
+            texts, options.k, _where(options), branches=_branches(options), strict=True
+        )
+        yield [
+            show.run_line(qid, hit, tag)
+            for (qid, _), result in zip(batch, results, strict=True)
+            for hit in result
+        ]
+        if progress is not None:
+            progress("search", start + len(batch), len(queries))
 
 
 def stats(options: argparse.Namespace) -> None:
@@ -141,7 +165,7 @@ def _where(options: argparse.Namespace) -> Mapping[str, Any] | None:
         return None
     try:
         where = json.loads(options.where)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise FilterError(f"--where is not JSON: {error}; write it as '{{\"year\": 2024}}'") from error
     if not isinstance(where, dict):
         raise InputError(f"--where is {options.where}; a JSON object is needed, such as '{{\"year\": 2024}}'")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import re
 import sys
-import textwrap
+import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _WIDTH = 100
 _SNIPPET_LINES = 2
 _INDENT = "     "
+_STEERING = ("Cc", "Zl", "Zp")
 
 
 def line(text: str) -> None:
@@ -49,15 +50,17 @@ def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | N
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else _WIDTH, highlight=False)
+    width = max(console.width - len(_INDENT), 1)
     words = query_words(result.query)
     for n, hit in enumerate(result):
         console.print(_head(hit), no_wrap=True, overflow="ellipsis")
-        for row in snippet(hit.text, words, console.width - len(_INDENT)):
-            body = Text(_INDENT + row)
+        for row in snippet(hit.text, words, width):
+            body = Text(_INDENT + printable(row))
             body.highlight_regex(words, style="bold yellow")
             console.print(body, no_wrap=True, overflow="ellipsis")
         if explanations is not None:
-            console.print(Text(textwrap.indent(str(explanations[n]), _INDENT)), soft_wrap=True)
+            rows = map(printable, str(explanations[n]).split("\n"))
+            console.print(Text("\n".join(_INDENT + row if row else row for row in rows)), soft_wrap=True)
         console.print()
     console.print(Text(summary(result), style="dim"), soft_wrap=True)
 
@@ -67,12 +70,17 @@ def _head(hit: hybrid.Hit) -> Text:
     from rich.text import Text
 
     head = Text(f"{hit.rank:>3}  ")
-    head.append(hit.title or hit.id, style="bold cyan")
+    head.append(printable(hit.title or hit.id), style="bold cyan")
     if hit.title not in ("", hit.id):
         head.append(f"  {hit.id}", style="dim")
     head.append(f"  {hit.score:.4f}", style="green")
     scores = ", ".join(f"{name} {score:.4g}" for name, score in hit.scores.items() if name != "fused")
     return head.append(f"  ({scores})", style="dim")
+
+
+def printable(text: str) -> str:
+    """Return text that keeps to its line: what would steer a terminal becomes a space."""
+    return "".join(" " if unicodedata.category(character) in _STEERING else character for character in text)
 
 
 def query_words(query: str) -> re.Pattern[str]:

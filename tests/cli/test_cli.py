@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import unicodedata
 from pathlib import Path
 
 import pytest
 
 import hybrid
-from hybrid.cli import show
+from hybrid.cli import main, show
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = [
@@ -126,6 +127,12 @@ def test_run(index, tmp_path):
         (["search", "INDEX", "x", "--branches", "dense"], 2, "'dense'"),
         (["search", "INDEX", "x", "--recipe", "missing.toml"], 2, "missing.toml"),
         (["search", "INDEX"], 2, "QUERY"),
+        (["search", "INDEX", "x", "--where", "[" * 100_000], 2, "--where"),
+        (["search", "INDEX", "x", "--recipe", "OTHER"], 1, "bm25.analyzer"),
+        (["run", "INDEX", "QUERIES", "-o", "MISSING/x"], 1, "No such file"),
+        (["run", "INDEX", "QUERIES", "-o", "KEPT", "--where", "{"], 2, "--where"),
+        (["run", "INDEX", "QUERIES", "-o", "KEPT", "--tag", "a b"], 2, "white space"),
+        (["export", "INDEX", "-o", "INDEX"], 1, "Is a directory"),
         (["nothing"], 2, "nothing"),
         (["search", "MISSING", "x"], 1, "MISSING"),
         (["add", "INDEX", "MISSING"], 1, "MISSING"),
@@ -135,9 +142,16 @@ def test_run(index, tmp_path):
 )
 def test_errors(index, tmp_path, arguments, code, words):
     (tmp_path / "bad.jsonl").write_text('{"_id": "z", "text": "z"}\n{"_id": \n')
+    (tmp_path / "queries.tsv").write_text("q\tdisk\n")
+    (tmp_path / "other.toml").write_text(RECIPE.replace("english", "simple"))
+    (tmp_path / "kept.run").write_text("kept")
     places = {"INDEX": index, "MISSING": tmp_path / "MISSING", "BAD": tmp_path / "bad.jsonl"}
+    places |= {"QUERIES": tmp_path / "queries.tsv", "OTHER": tmp_path / "other.toml"}
+    places |= {"MISSING/x": tmp_path / "MISSING" / "x", "KEPT": tmp_path / "kept.run"}
     error = run(*[places.get(a, a) for a in arguments], code=code)
     assert words in error
+    assert error.startswith("usage:") or error.count("\n") == 1
+    assert (tmp_path / "kept.run").read_text() == "kept"
     with hybrid.open(index) as opened:
         assert (opened.generation, len(opened)) == (1, 3)
 
@@ -145,6 +159,43 @@ def test_errors(index, tmp_path, arguments, code, words):
 def test_debug_shows_the_traceback(tmp_path):
     assert "Traceback" in run("--debug", "search", tmp_path / "none", "x", code=1)
     assert "Traceback" in run("search", "--debug", tmp_path / "none", "x", code=1)
+
+
+def test_a_branch_that_fails(tmp_path, capsys, monkeypatch):
+    """A search answers and says so in one line; a run, which cannot say so, is refused."""
+
+    def fail(*arguments):
+        raise RuntimeError("out of\nmemory")
+
+    pipeline = hybrid.Pipeline([hybrid.BM25(), hybrid.Dense(dimension=2)])
+    hybrid.create(tmp_path / "i", [hybrid.Document("a", "ant", vectors={"dense": [1, 0]})], pipeline).close()
+    (tmp_path / "queries.tsv").write_text("q\tant\n")
+    monkeypatch.setattr(hybrid.Dense, "encode_queries", fail)
+    assert main(["search", str(tmp_path / "i"), "ant"]) == 0
+    out, error = capsys.readouterr()
+    assert "DEGRADED: without dense" in out
+    assert error == "hybrid: branch 'dense' failed: out of memory; the other branches answer\n"
+    assert main(["run", str(tmp_path / "i"), str(tmp_path / "queries.tsv"), "-o", str(tmp_path / "r")]) == 1
+    assert capsys.readouterr().err == "hybrid: branch 'dense' failed: out of memory\n"
+    assert not (tmp_path / "r").exists()
+
+
+def test_runs_are_searched_in_batches(index, tmp_path, monkeypatch):
+    (tmp_path / "queries.txt").write_text("disk\ncats\n" * 5)
+    run("run", index, tmp_path / "queries.txt", "-o", tmp_path / "whole.run")
+    monkeypatch.setattr("hybrid.cli.commands._RUN_BATCH", 3)
+    assert main(["run", str(index), str(tmp_path / "queries.txt"), "-o", str(tmp_path / "cut.run")]) == 0
+    assert (tmp_path / "cut.run").read_text() == (tmp_path / "whole.run").read_text()
+    assert len((tmp_path / "cut.run").read_text().splitlines()) == 15
+
+
+def test_documents_cannot_steer_the_terminal(tmp_path):
+    document = hybrid.Document("a", "clear \x1b[31mred\x07", "Two\nlines\x9b")
+    hybrid.create(tmp_path / "i", [document], hybrid.Pipeline([hybrid.BM25()])).close()
+    out = run("search", tmp_path / "i", "clear", "--explain")
+    assert "clear  [31mred" in out
+    assert out.startswith("  1  Two lines")
+    assert not {character for character in out if unicodedata.category(character) == "Cc"} - {"\n"}
 
 
 def test_a_reader_that_goes_away(index):

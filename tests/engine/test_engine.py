@@ -194,17 +194,19 @@ def test_a_stage_sees_further_than_the_one_before(tmp_path):
 def test_explaining_what_is_not_exact(tmp_path):
     """A result that was cut short is explained as it came out; the true fused rank stands beside it."""
     documents = [
-        hybrid.Document(f"{n}", "bee " * (n + 1), vectors={"dense": [1.0 - n / 10, 0.0]}) for n in range(10)
-    ]
-    pipeline = hybrid.Pipeline(BRANCHES, hybrid.RRF(), depth=2, max_depth=2)
+        hybrid.Document(f"{n}", "bee " * (n + 1), vectors={"dense": [1 - (n / 10) ** 4, 0]})
+        for n in range(10)
+    ]  # good in both branches are those in the middle, which neither lists
+    pipeline = hybrid.Pipeline(BRANCHES, hybrid.Weighted(alpha=0.5), depth=2, max_depth=2)
     with hybrid.create(tmp_path / "index", documents, pipeline) as index:
         result = index.search(hybrid.Query("bee", {"dense": [1.0, 0.0]}), k=2)
         assert not result.exact
         assert result.gap > 0
         explained = [result.explain(hit.rank) for hit in result]
         assert [e.rank for e in explained] == [1, 2]
+        assert min(e.fused_rank for e in explained) > 2
         assert [e.id for e in explained] == [hit.id for hit in result]
-        index._pipeline = hybrid.Pipeline(BRANCHES, hybrid.RRF())
+        index._pipeline = hybrid.Pipeline(BRANCHES, hybrid.Weighted(alpha=0.5))
         everything = [hit.id for hit in index.search(hybrid.Query("bee", {"dense": [1.0, 0.0]}), k=10)]
         assert [everything.index(e.id) + 1 for e in explained] == [e.fused_rank for e in explained]
 
