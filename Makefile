@@ -13,7 +13,7 @@ demo: $(INDEX)/catalog.sqlite
 	$(BIN)/hybrid search $(INDEX) "how to make a temporary directory that is removed afterwards" -k 3
 	@printf '\n--- an exact identifier ---------------------------------------------\n'
 	$(BIN)/hybrid search $(INDEX) "O_NONBLOCK" -k 3
-	@printf '\n--- only classes of one package -------------------------------------\n'
+	@printf '\n--- only within one package -----------------------------------------\n'
 	$(BIN)/hybrid search $(INDEX) "wait for the first task to finish" -k 3 --where '{"package": "asyncio"}'
 	@printf '\n--- and why: scores, ranks, terms, what each branch adds -------------\n'
 	$(BIN)/hybrid search $(INDEX) "run a command and capture its output" -k 2 --explain
