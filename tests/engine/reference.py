@@ -6,6 +6,7 @@ Written from the papers' formulas, sharing no code with the package beyond the a
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -85,6 +86,29 @@ def raw(scores: Scores) -> Callable[[float], float]:
     return lambda s: s
 
 
+def z_score(depth: int) -> Callable[[Scores], Callable[[float], float]]:
+    def normalizer(scores: Scores) -> Callable[[float], float]:
+        listed = top(scores, depth)
+        return _affine(statistics.fmean(listed), statistics.pstdev(listed)) if listed else lambda s: 0.0
+
+    return normalizer
+
+
+def dbsf(depth: int) -> Callable[[Scores], Callable[[float], float]]:
+    def normalizer(scores: Scores) -> Callable[[float], float]:
+        listed = top(scores, depth)
+        if len(listed) < 2:
+            return lambda s: 0.0
+        mean, deviation = statistics.fmean(listed), statistics.stdev(listed)
+        return _affine(mean - 3 * deviation, 6 * deviation)
+
+    return normalizer
+
+
+def l2(depth: int) -> Callable[[Scores], Callable[[float], float]]:
+    return lambda scores: _affine(0.0, math.hypot(*top(scores, depth)))
+
+
 def _affine(shift: float, scale: float) -> Callable[[float], float]:
     return lambda s: (s - shift) / scale if scale > 0 else 0.0
 
@@ -101,6 +125,22 @@ def weighted(
         id: sum(w * f(scores.by_id[id]) for w, f, scores in zip(weights, maps, branches, strict=True))
         for id in found
     }
+
+
+def combine(
+    branches: Sequence[Scores],
+    normalizer: Callable[[Scores], Callable[[float], float]],
+    how: Callable[[list[float]], float],
+) -> dict[str, float]:
+    """Any function of the normalised scores, of every document that some branch ranks."""
+    maps = [normalizer(scores) for scores in branches]
+    found = set().union(*(scores.matched for scores in branches))
+    return {id: how([f(scores.by_id[id]) for f, scores in zip(maps, branches, strict=True)]) for id in found}
+
+
+def mnz(scores: list[float]) -> float:
+    floored = [max(score, 0.0) for score in scores]
+    return sum(floored) * sum(score > 0 for score in floored)
 
 
 def rrf(branches: Sequence[Scores], k: float, weights: Sequence[float]) -> dict[str, float]:

@@ -124,25 +124,37 @@ def test_certified_equals_everything(history, fusion, where, text, vector, k, de
         assert len(result) == min(k, len(eligible(live, where)))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-@given(
-    histories,
-    filters,
-    texts,
-    vectors,
-    st.integers(1, 8),
-    weights,
-    st.sampled_from(["rrf", "tm2c2", "min_max", "min_max_2", "raw"]),
-)
-def test_equals_the_plain_reference(history, where, text, vector, k, alpha, how):
+PLAIN = {
+    hybrid.TM2C2(): reference.tm2c2,
+    hybrid.MinMax(): reference.min_max(None),
+    hybrid.MinMax(depth=2): reference.min_max(2),
+    hybrid.ZScore(depth=3): reference.z_score(3),
+    hybrid.DBSF(depth=3): reference.dbsf(3),
+    hybrid.L2(depth=3): reference.l2(3),
+    hybrid.Raw(): reference.raw,
+}
+
+
+def expected_scores(fusion: hybrid.Fusion, branches: list[reference.Scores]) -> dict[str, float]:
+    """Return the fused score of every document that some branch ranks, by the plain reference."""
+    match fusion:
+        case hybrid.RRF(k, weighted):
+            return reference.rrf(branches, k, [weighted["bm25"], weighted["dense"]])
+        case hybrid.Weighted(alpha, _, normalizer):
+            return reference.weighted(branches, [1 - alpha, alpha], PLAIN[normalizer])
+        case hybrid.CombSUM(normalizer):
+            return reference.combine(branches, PLAIN[normalizer], sum)
+        case hybrid.CombMAX(normalizer):
+            return reference.combine(branches, PLAIN[normalizer], max)
+        case hybrid.CombMNZ(normalizer):
+            return reference.combine(branches, PLAIN[normalizer], reference.mnz)
+    raise AssertionError(fusion)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@given(histories, fusions, filters, texts, vectors, st.integers(1, 8))
+def test_equals_the_plain_reference(history, fusion, where, text, vector, k):
     """Ids and scores equal an implementation of the formulas by loops over all live documents."""
-    normalizer = {
-        "tm2c2": hybrid.TM2C2(),
-        "min_max": hybrid.MinMax(),
-        "min_max_2": hybrid.MinMax(depth=2),
-        "raw": hybrid.Raw(),
-    }
-    fusion = hybrid.RRF(k=60) if how == "rrf" else hybrid.Weighted(alpha=alpha, normalizer=normalizer[how])
     with tempfile.TemporaryDirectory() as folder:
         index, live = play(Path(folder) / "index", history, pipeline(fusion, 1))
         with index:
@@ -152,16 +164,7 @@ def test_equals_the_plain_reference(history, where, text, vector, k, alpha, how)
         reference.bm25(list(live.values()), allowed, text),
         reference.dense(list(live.values()), allowed, vector),
     ]
-    if how == "rrf":
-        expected = reference.rrf(branches, 60, [1, 1])
-    else:
-        plain = {
-            "tm2c2": reference.tm2c2,
-            "min_max": reference.min_max(None),
-            "min_max_2": reference.min_max(2),
-            "raw": reference.raw,
-        }[how]
-        expected = reference.weighted(branches, [1 - alpha, alpha], plain)
+    expected = expected_scores(fusion, branches)
     best = sorted(expected.values(), reverse=True)[:k]
     np.testing.assert_allclose([hit.score for hit in result], best, rtol=1e-5, atol=1e-6)
     for hit in result:
