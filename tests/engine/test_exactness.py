@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +116,7 @@ def test_certified_equals_everything(history, fusion, where, text, vector, k, de
         query = hybrid.Query(text, {"dense": vector})
         with index:
             result = index.search(query, k, where)
-            index._pipeline = replace(index.pipeline, depth=1000)
-            everything = index.search(query, k, where)
+            everything = hybrid.open(index.path, pipeline=pipeline(fusion, 1000)).search(query, k, where)
         assert result.exact
         assert everything.exact
         assert [(h.id, h.score, h.scores) for h in result] == [(h.id, h.score, h.scores) for h in everything]
@@ -171,6 +170,36 @@ def test_equals_the_plain_reference(history, fusion, where, text, vector, k):
         assert hit.score == pytest.approx(expected[hit.id], rel=1e-5, abs=1e-6)
     order = [(-hit.score, hit.id) for hit in result]
     assert order == sorted(order)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32 - 1), fusions, st.integers(1, 3))
+def test_the_best_may_stand_deep_in_every_list(seed, fusion, k):
+    """Lists as short as the hits asked for rarely hold the answer; many scores tie at their ends."""
+    rng = random.Random(seed)
+    documents = [
+        hybrid.Document(
+            f"{n:02}",
+            " ".join(rng.choices(WORDS, k=rng.randint(1, 5))),
+            vectors={"dense": [rng.randint(-2, 2) for _ in range(DIMENSION)]},
+        )
+        for n in rng.sample(range(100), rng.randint(20, 60))
+    ]
+    text = " ".join(rng.choices(WORDS, k=3))
+    query = hybrid.Query(text, {"dense": [rng.randint(-2, 2) for _ in range(DIMENSION)]})
+    with tempfile.TemporaryDirectory() as folder:
+        with hybrid.create(Path(folder) / "index", documents, pipeline(fusion, 1)) as index:
+            result = index.search(query, k)
+            everything = hybrid.open(index.path, pipeline=pipeline(fusion, 1000)).search(query, k)
+    assert result.exact
+    assert result.hits == everything.hits
+    allowed = {document.id for document in documents}
+    branches = [
+        reference.bm25(documents, allowed, text),
+        reference.dense(documents, allowed, query.vectors["dense"]),
+    ]
+    best = sorted(expected_scores(fusion, branches).values(), reverse=True)[:k]
+    np.testing.assert_allclose([hit.score for hit in result], best, rtol=1e-5, atol=1e-6)
 
 
 def test_the_tie_break_is_the_id(tmp_path):
