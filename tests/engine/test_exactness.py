@@ -187,10 +187,12 @@ def test_the_best_may_stand_deep_in_every_list(seed, fusion, k):
     ]
     text = " ".join(rng.choices(WORDS, k=3))
     query = hybrid.Query(text, {"dense": [rng.randint(-2, 2) for _ in range(DIMENSION)]})
-    with tempfile.TemporaryDirectory() as folder:
-        with hybrid.create(Path(folder) / "index", documents, pipeline(fusion, 1)) as index:
-            result = index.search(query, k)
-            everything = hybrid.open(index.path, pipeline=pipeline(fusion, 1000)).search(query, k)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        hybrid.create(Path(folder) / "index", documents, pipeline(fusion, 1)) as index,
+        hybrid.open(index.path, pipeline=pipeline(fusion, 1000)) as reader,
+    ):
+        result, everything = index.search(query, k), reader.search(query, k)
     assert result.exact
     assert result.hits == everything.hits
     allowed = {document.id for document in documents}
