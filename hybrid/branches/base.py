@@ -70,6 +70,10 @@ class Branch(Protocol):
         """Return the scorer of one encoded query over the documents that the mask lets through."""
         ...
 
+    def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
+        """Return the ready-made vectors without which a stored document could not be added again."""
+        ...
+
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return figures about the live documents' rows."""
         ...

@@ -135,6 +135,10 @@ class BM25:
         weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
         return BM25Scorer(snapshot, self.name, query, self.weighting(), weights, mask)
 
+    def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
+        """Return nothing: the text is enough."""
+        return {}
+
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return the number of terms in the live documents, and per document on average."""
         statistics = SparseStatistics.of(snapshot, self.name)

@@ -90,7 +90,10 @@ class Dense:
         vectors = np.empty((len(documents), dimension), np.float32)
         truncated = np.zeros(len(documents), np.bool_)
         for n, vector in given.items():
-            vectors[n] = checked(vector, dimension, unit, f"document {documents[n].id!r}")
+            try:
+                vectors[n] = checked(vector, dimension, unit, f"document {documents[n].id!r}")
+            except InputError as error:
+                raise DocumentError(str(error)) from error
         if texts:
             batch = encoders.get(self.models[0]).encode_documents(texts, progress)
             rest = [n for n in range(len(documents)) if n not in given]
@@ -123,6 +126,13 @@ class Dense:
     def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
         """Return the exact scorer of one query vector."""
         return FlatScorer(snapshot, self.name, query.vector, query.unit, mask)
+
+    def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
+        """Return the document's vector under the branch's name, if there is no model to make it."""
+        if self.model is not None:
+            return {}
+        number, ordinal = snapshot.locate(docnum)
+        return {self.name: snapshot.segments[number].segment[f"{self.name}/vectors"][ordinal]}
 
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return the dimension, and how many live documents were longer than the window."""

@@ -38,14 +38,15 @@ def add(options: argparse.Namespace) -> None:
     with hybrid.open(options.index, "w") as index, progress_bars() as progress:
         change = index.update if options.update else index.add
         count = change(hybrid.read(options.corpus), progress)
-        show.line(f"{count:,} documents {'written' if options.update else 'added'}; {len(index):,} in all")
+        done = "written" if options.update else "added"
+        show.line(f"{show.count(count, 'document')} {done}; {len(index):,} in all")
 
 
 def delete(options: argparse.Namespace) -> None:
     """``hybrid delete INDEX ID...``."""
     with hybrid.open(options.index, "w", check_encoders=False) as index:
         count = index.delete(options.ids, missing="ignore" if options.missing_ok else "error")
-        show.line(f"{count:,} documents deleted; {len(index):,} left")
+        show.line(f"{show.count(count, 'document')} deleted; {len(index):,} left")
 
 
 def search(options: argparse.Namespace) -> None:
@@ -74,7 +75,8 @@ def run(options: argparse.Namespace) -> None:
             for lines in itertools.chain([first], batches):
                 file.writelines(lines)
                 count += len(lines)
-    show.line(f"{len(queries):,} queries, {count:,} lines in {options.output}, tag {tag}")
+    queried, written = show.count(len(queries), "query"), show.count(count, "line")
+    show.line(f"{queried}, {written} in {options.output}, tag {tag}")
 
 
 def _run_lines(
@@ -121,8 +123,8 @@ def optimize(options: argparse.Namespace) -> None:
             return
         after = index.stats()
     show.line(
-        f"{before.segments} segments of {show.size(before.bytes)} became {after.segments} of "
-        f"{show.size(after.bytes)}; {before.deleted:,} deleted documents are gone"
+        f"{show.count(before.segments, 'segment')} of {show.size(before.bytes)} became {after.segments} of "
+        f"{show.size(after.bytes)}; space of {show.count(before.deleted, 'deleted document')} won back"
     )
 
 
@@ -135,7 +137,7 @@ def export(options: argparse.Namespace) -> None:
         opened = gzip.open if options.output.endswith(".gz") else open
         with opened(options.output, "wt", encoding="utf-8") as file:
             _write_documents(index, file)
-        show.line(f"{len(index):,} documents in {options.output}")
+        show.line(f"{show.count(len(index), 'document')} in {options.output}")
 
 
 def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
@@ -143,6 +145,8 @@ def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
         record: dict[str, Any] = {"_id": document.id, "title": document.title, "text": document.text}
         if document.metadata:
             record["metadata"] = document.metadata
+        if document.vectors:
+            record["vectors"] = {name: vector.tolist() for name, vector in document.vectors.items()}
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

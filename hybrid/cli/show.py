@@ -35,11 +35,11 @@ def json_line(value: Any) -> None:
 def created(index: hybrid.HybridIndex) -> None:
     """Say what was created."""
     stats = index.stats()
-    line(f"{stats.documents:,} documents in {index.path} ({size(stats.bytes)})")
-    for name, count in stats.truncated.items():
-        if count:
+    line(f"{count(stats.documents, 'document')} in {index.path} ({size(stats.bytes)})")
+    for name, truncated in stats.truncated.items():
+        if truncated:
             line(
-                f"{count:,} of them are longer than what the model of branch {name!r} reads; "
+                f"{truncated:,} of them are longer than what the model of branch {name!r} reads; "
                 "their end is searched by the other branches only"
             )
 
@@ -94,11 +94,21 @@ def query_words(query: str) -> re.Pattern[str]:
 
 def summary(result: hybrid.Result) -> str:
     """Say how many hits, how fast, and whether the answer is whole."""
-    parts = [f"{len(result)} hits in {result.timings['total'] * 1e3:.0f} ms"]
-    parts.append("exact" if result.exact else f"not certified (gap {result.gap:.4g})")
+    parts = [f"{count(len(result), 'hit')} in {result.timings['total'] * 1e3:.0f} ms"]
     if result.degraded:
         parts.append(f"DEGRADED: without {', '.join(result.degraded)}")
+    elif result.exact:
+        parts.append("exact")
+    else:
+        parts.append(f"not certified (gap {result.gap:.4g})")
     return " · ".join(parts)
+
+
+def count(number: int, noun: str) -> str:
+    """Return a number with its noun, such as ``1 hit`` or ``1,200 hits``."""
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1] + 'ies' if noun.endswith('y') else noun + 's'}"
 
 
 def snippet(text: str, words: re.Pattern[str], width: int) -> list[str]:

@@ -7,7 +7,8 @@ from typing import Any
 
 from hybrid.branches import Branch, Encoders
 from hybrid.corpus import to_document
-from hybrid.errors import DocumentError, DuplicateIdError
+from hybrid.engine.checks import check_vectors
+from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, Rows, Snapshot, Transaction, check_documents
 from hybrid.types import Document, Progress
 
@@ -33,6 +34,8 @@ def add_documents(
     seen: dict[str, int] = {}
     for batch in _batches(_documents(documents)):
         check_documents(batch)
+        for document in batch:
+            _check_vectors(document, branches)
         _check_repeats(batch, seen)
         existing = snapshot.find([document.id for document in batch])
         if replace:
@@ -52,7 +55,7 @@ def add_documents(
 
 
 def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Document]:
-    if isinstance(documents, str | bytes | Document | Mapping):
+    if isinstance(documents, str | bytes | Document | Mapping) or not isinstance(documents, Iterable):
         raise DocumentError(
             f"documents is {type(documents).__name__}; give a list (or another iterable) of Documents, "
             "or read a file with hybrid.read(path)"
@@ -66,6 +69,13 @@ def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Do
             raise DocumentError(
                 f"document {n} is {document!r}; give a hybrid.Document, or a mapping with 'id' and 'text'"
             )
+
+
+def _check_vectors(document: Document, branches: Sequence[Branch]) -> None:
+    try:
+        check_vectors(f"document {document.id!r}", document.vectors, branches)
+    except InputError as error:
+        raise DocumentError(str(error)) from error
 
 
 def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.encoders import check_probe, differences, load, probe
-from hybrid.errors import FingerprintError, InputError
+from hybrid.errors import EncoderError, FingerprintError, InputError
 from hybrid.types import DenseEncoder
 
 
@@ -56,9 +56,18 @@ class EncoderSet:
 
 def describe(encoder: DenseEncoder) -> dict[str, Any]:
     """Return an encoder's fingerprint and probe vectors as JSON values."""
+    fingerprint = dict(encoder.fingerprint())
+    plain = all(
+        isinstance(key, str) and isinstance(value, str | int | bool) for key, value in fingerprint.items()
+    )
+    if not plain:
+        raise EncoderError(
+            f"the fingerprint of {encoder!r} is {fingerprint!r}; its values must be strings, whole numbers "
+            "or booleans"
+        )
     vectors = np.ascontiguousarray(probe(encoder), np.float32)
     return {
-        "fingerprint": dict(encoder.fingerprint()),
+        "fingerprint": fingerprint,
         "probe": {"shape": list(vectors.shape), "float32": base64.b64encode(vectors.tobytes()).decode()},
     }
 

@@ -11,13 +11,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from hybrid.engine.building import add_documents
+from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.result import Result
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
 from hybrid.engine.workers import Inline, Workers
-from hybrid.errors import InputError, NotFoundError
+from hybrid.errors import FingerprintError, InputError, NotFoundError
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot, Store
 from hybrid.pipeline import Pipeline
@@ -69,17 +70,18 @@ class HybridIndex:
         return f"HybridIndex({str(self.path)!r}, documents={len(self)}, generation={self.generation})"
 
     def get(self, id: str) -> Document:
-        """Return a document by its id.
+        """Return a document by its id, as it would have to be added again.
 
         Raises:
             NotFoundError: there is none.
         """
         snapshot = self._store.snapshot
-        return snapshot.documents([snapshot.docnum(_checked_id(id))])[0]
+        return self._document(snapshot, snapshot.docnum(checked_id(id)))
 
     def documents(self) -> Iterator[Document]:
-        """Iterate over the live documents in order of their ids."""
-        return self._store.snapshot.iterate()
+        """Iterate over the live documents in order of their ids, as they would have to be added again."""
+        snapshot = self._store.snapshot
+        return (self._document(snapshot, docnum) for docnum in snapshot.by_id())
 
     def search(
         self,
@@ -103,7 +105,7 @@ class HybridIndex:
             BranchError: every branch failed, or one under ``strict``.
         """
         search = self._search(query, self._variant(branches, fusion), where, strict, self._workers)
-        return search.run(_checked_k(k))
+        return search.run(checked_k(k))
 
     def search_many(
         self,
@@ -120,11 +122,11 @@ class HybridIndex:
 
         Queries are encoded in batches and searched side by side, over one snapshot.
         """
-        _checked_k(k)
+        checked_k(k)
         if isinstance(queries, str | Query):
             raise InputError(f"queries is {queries!r}; give a list of queries: [{queries!r}]")
         pipeline = self._variant(branches, fusion)
-        asked = [_checked_query(query) for query in queries]
+        asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
         encoded = encode_all(pipeline.branches, asked, self._encoders, strict)
         done, counting = itertools.count(1), threading.Lock()
@@ -149,7 +151,7 @@ class HybridIndex:
             NotFoundError: there is no such document, or the filter excludes it.
         """
         search = self._search(query, self._pipeline, where, False, self._workers)
-        return search.explain(_checked_id(id), _checked_k(k))
+        return search.explain(checked_id(id), checked_k(k))
 
     def add(self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None) -> int:
         """Add documents in one atomic commit; return how many.
@@ -173,11 +175,9 @@ class HybridIndex:
         Raises:
             NotFoundError: an id is not in the index, unless ``missing`` is "ignore".
         """
-        if isinstance(ids, str):
-            raise InputError(f"ids is the string {ids!r}; give a list of ids: [{ids!r}]")
         if missing not in ("error", "ignore"):
             raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
-        wanted = list(dict.fromkeys(map(_checked_id, ids)))
+        wanted = list(dict.fromkeys(map(checked_id, checked_list("ids", ids))))
         with self._writing, self._store.transaction() as transaction:
             found = self._store.snapshot.find(wanted)
             if missing == "error" and (found < 0).any():
@@ -217,9 +217,14 @@ class HybridIndex:
         )
 
     def refresh(self) -> bool:
-        """Move to the newest generation; return whether there was a newer one."""
+        """Move to the newest generation; return whether there was a newer one.
+
+        Raises:
+            FingerprintError: the index was replaced by one that was built with other settings; the
+                generation that this reader has stays, and opening anew sees the other one.
+        """
         with self._writing:
-            return self._store.refresh()
+            return self._store.refresh(self._check_replaced)
 
     def close(self) -> None:
         """Let go of the folder (and of the writer's lock). Results already returned stay valid."""
@@ -248,11 +253,31 @@ class HybridIndex:
                 progress=progress,
             )
 
+    def _document(self, snapshot: Snapshot, docnum: int) -> Document:
+        """Return a stored document with the vectors that no model can make again."""
+        vectors = {
+            name: vector
+            for branch in self._pipeline.branches
+            for name, vector in branch.brought(snapshot, docnum).items()
+        }
+        document = snapshot.documents([docnum])[0]
+        return replace(document, vectors=vectors) if vectors else document
+
+    def _check_replaced(self, settings: Mapping[str, Any]) -> None:
+        """Refuse a generation whose data this pipeline and these encoders cannot search."""
+        mine = self._store.settings
+        differing = [name for name in ("branches", "encoders") if settings[name] != mine[name]]
+        if differing:
+            raise FingerprintError(
+                f"the index {self.path} was replaced by one with other {' and '.join(differing)} since it "
+                "was opened; this reader keeps what it has: open the index again to see the new one"
+            )
+
     def _variant(self, branches: Sequence[str] | None, fusion: Fusion | None) -> Pipeline:
         """Return the pipeline as one search wants it."""
-        if isinstance(branches, str):
-            raise InputError(f"branches is the string {branches!r}; give a list of names: [{branches!r}]")
-        pipeline = self._pipeline if branches is None else self._pipeline.only(tuple(branches))
+        pipeline = self._pipeline
+        if branches is not None:
+            pipeline = pipeline.only(tuple(checked_list("branches", branches)))
         return pipeline if fusion is None else replace(pipeline, fusion=fusion)
 
     def _search(
@@ -268,7 +293,7 @@ class HybridIndex:
         return Search(
             snapshot or self._store.snapshot,
             pipeline,
-            _checked_query(query),
+            checked_query(query, self._pipeline),
             encoders=self._encoders,
             rerankers=self._rerankers,
             workers=workers,
@@ -276,22 +301,3 @@ class HybridIndex:
             strict=strict,
             encoded=encoded,
         )
-
-
-def _checked_query(query: str | Query) -> Query:
-    asked = Query(query) if isinstance(query, str) else query
-    if not isinstance(asked, Query) or not isinstance(asked.text, str):
-        raise InputError(f"the query is {query!r}; give a string or a hybrid.Query")
-    return asked
-
-
-def _checked_id(id: str) -> str:
-    if not isinstance(id, str):
-        raise InputError(f"the id {id!r} is not a string; ids are strings")
-    return id
-
-
-def _checked_k(k: int) -> int:
-    if not isinstance(k, int) or isinstance(k, bool) or k < 1:
-        raise InputError(f"k is {k!r}; give a whole number of at least 1")
-    return k

@@ -43,9 +43,8 @@ def rerank(
     if spec.weight > 0:
         mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
         top = best(head, mixed, len(head), snapshot.ids)
-        after = Ranking(
-            np.concatenate((top.docnums, tail)), np.concatenate((top.scores, ranking.scores[spec.top :]))
-        )
+        below = lowered(ranking.scores[spec.top :], float(top.scores[-1]))
+        after = Ranking(np.concatenate((top.docnums, tail)), np.concatenate((top.scores, below)))
     return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)))
 
 
@@ -63,18 +62,19 @@ def interpolated(weight: float, scores: Floats, before: Floats) -> Floats:
     """Mix a stage's scores with those before it, which stand in the order before it."""
     if weight == 1:
         return scores
-    return (weight * min_max(scores) + (1 - weight) * min_max(descending(before))).astype(np.float32)
+    return (weight * min_max(scores) + (1 - weight) * min_max(before)).astype(np.float32)
 
 
-def descending(scores: Floats) -> Doubles:
-    """Close every rise in a list of scores by lowering what comes after it.
+def lowered(scores: Floats, limit: float) -> Floats:
+    """Shift the scores of documents that a stage did not see below the lowest that it gave.
 
-    An earlier stage with a smaller ``top`` leaves scores of its own scale above the fused ones of
-    the documents that it did not see. Only the distances within each part mean something.
+    They are of another scale; only their order, and the distances between them, mean something.
+    Scores that are below the limit already stay as they are.
     """
-    column = scores.astype(np.float64)
-    rises = np.maximum(np.diff(column), 0.0)
-    return column - np.concatenate(([0.0], np.cumsum(rises)))
+    if not len(scores) or scores[0] < limit:
+        return scores
+    below = float(np.nextafter(np.float32(limit), np.float32(-np.inf)))
+    return (scores.astype(np.float64) - float(scores[0]) + below).astype(np.float32)
 
 
 def min_max(scores: NDArray[np.floating]) -> Doubles:

@@ -13,10 +13,11 @@ from hybrid.engine.explanation import Explanation
 class Hit:
     """One document found.
 
-    ``score`` is that of the last stage which scored the document: the fused score, or a rerank
-    stage's. ``scores`` holds the true score under every branch (``"bm25"``, ``"dense"``, …), the
-    fused score (``"fused"``) and those of rerank stages (``"rerank:…"``), none of them ever
-    missing because a branch did not list the document.
+    ``score`` is what the hits are ordered by, never rising: the fused score, or a rerank stage's.
+    Documents below a stage's ``top`` keep the distances between their fused scores, below it.
+    ``scores`` holds the true score under every branch (``"bm25"``, ``"dense"``, …), the fused score
+    (``"fused"``) and those of rerank stages (``"rerank:…"``), none of them ever missing because a
+    branch did not list the document.
     """
 
     rank: int
@@ -32,8 +33,9 @@ class Hit:
 class Result(Sequence[Hit]):
     """The hits of one query, best first, and how they came about.
 
-    ``exact``: whether they are proven to be the best of the whole collection under the fusion
-    (before reranking); if not, ``gap`` is by how much an unseen document could beat the last one.
+    ``exact``: whether they are proven to be the best of the whole collection under the fusion of
+    all branches (before reranking); if not, ``gap`` is by how much an unseen document could beat
+    the last one, which is unknown (inf) where a branch is missing.
     ``degraded``: the branches and stages that failed and are missing from the scores.
     ``timings``: seconds by stage; branches run side by side, so they may add up to more than
     ``"total"``. ``generation``: the state of the index that was searched.

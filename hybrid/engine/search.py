@@ -64,6 +64,8 @@ class Search:
         with self._timed("documents"):
             hits = self._hits(candidates, stages, ranking.first(k))
         self.timings["total"] = time.perf_counter() - started
+        if len(candidates.sources) < len(self.pipeline.branches):
+            gap = float("inf")  # what the missing branch would have said, nobody knows
         return Result(
             query=self.query.text,
             hits=hits,

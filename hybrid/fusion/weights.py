@@ -37,14 +37,18 @@ class Weights(Mapping[str, float]):
         self._items = tuple(sorted(checked.items()))
 
     def of(self, branches: Sequence[tuple[str, BranchKind]]) -> tuple[float, ...]:
-        """Return the weight of each branch; the weights may name more branches than these."""
+        """Return the weight of each branch; the weights may name more branches than these.
+
+        Where all of these have weight 0 (the others failed, or were not asked), they share 1.
+        """
         missing = [name for name, _ in branches if name not in self]
         if missing:
             raise PipelineError(
                 f"weights has no weight for branch {', '.join(map(repr, missing))}; it has "
                 f"{', '.join(map(repr, self))}: give every branch one (0 leaves it out)"
             )
-        return tuple(self[name] for name, _ in branches)
+        weights = tuple(self[name] for name, _ in branches)
+        return weights if any(weights) else tuple(1.0 / len(branches) for _ in branches)
 
     def __getitem__(self, name: str) -> float:
         for known, weight in self._items:

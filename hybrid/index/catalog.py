@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import CorruptIndexError, FormatError, NotAnIndexError, StorageError
-from hybrid.index.segment import sync_folder
+from hybrid.index.files import sync_folder
 from hybrid.version import __version__
 
 CATALOG = "catalog.sqlite"

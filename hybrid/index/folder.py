@@ -8,8 +8,8 @@ from pathlib import Path
 
 from hybrid.errors import IndexExistsError, NotAnIndexError, StorageError
 from hybrid.index.catalog import CATALOG, remove_catalog
+from hybrid.index.files import sync_folder
 from hybrid.index.lock import HOLDER, LOCK
-from hybrid.index.segment import sync_folder
 
 NEW_CATALOG = "catalog.new"
 UNFINISHED = "unfinished"

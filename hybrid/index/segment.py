@@ -33,6 +33,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from hybrid.errors import CorruptIndexError, FormatError, StorageError
+from hybrid.index.files import map_file, sync_folder
 
 SEGMENT_VERSION = 1
 ALIGNMENT = 64
@@ -211,17 +212,16 @@ class Segment:
 
         """
         try:
-            with open(path, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if size < _HEADER.size + _TRAILER.size:
-                    raise _corrupt(path, f"it has {size} bytes, which is less than any segment has")
-                memory = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+            memory = map_file(path)
         except FileNotFoundError as error:
             raise MissingSegmentError(
                 f"the segment file {path} is missing; restore the index from a copy"
             ) from error
         except OSError as error:
             raise _failed("open", path, error) from error
+        size = len(memory)
+        if isinstance(memory, bytes) or size < _HEADER.size + _TRAILER.size:
+            raise _corrupt(path, f"it has {size} bytes, which is less than any segment has")
         entries, checksum = _read_footer(path, memory, size)
         segment = cls(path, memory, entries, SegmentInfo(size, checksum))
         if verify:
@@ -236,6 +236,7 @@ class Segment:
             raise _corrupt(self.path, f"it holds no array named {name!r}") from None
         count = prod(entry.shape)
         array: NDArray[Any] = np.frombuffer(self._memory, entry.dtype, count, entry.offset)
+        array.flags.writeable = False
         return array.reshape(entry.shape)
 
     def __contains__(self, name: object) -> bool:
@@ -278,17 +279,6 @@ class Segment:
                 self._cache[key] = build()
             value: _T = self._cache[key]
             return value
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of files in a folder durable, where the system can."""
-    if os.name == "nt":  # Windows cannot fsync a folder, and makes renames durable by itself
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _Entry], str]:

@@ -106,12 +106,16 @@ class Snapshot:
 
     def iterate(self) -> Iterator[Document]:
         """Iterate over the live documents in order of their ids, decoding one at a time."""
+        for docnum in self.by_id():
+            yield from self.documents([docnum])
+
+    def by_id(self) -> Iterator[int]:
+        """Iterate over the docnums of the live documents in order of their ids."""
 
         def numbered(view: SegmentView) -> Iterator[tuple[bytes, int]]:
             return ((view.documents.ids[i], view.base + i) for i in live_ordinals(view).tolist())
 
-        for _, docnum in heapq.merge(*map(numbered, self.segments)):
-            yield from self.documents([docnum])
+        return (docnum for _, docnum in heapq.merge(*map(numbered, self.segments)))
 
     def docnums(self) -> Docnums:
         """Return the docnums of all live documents, ascending."""

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -196,13 +196,18 @@ class Store:
         """Whether a new index still waits for its first commit."""
         return self._committed is not self._state
 
-    def refresh(self) -> bool:
-        """See the newest generation; return whether that changed anything. A writer always sees it."""
+    def refresh(self, accept: Callable[[Mapping[str, Any]], None] = lambda settings: None) -> bool:
+        """See the newest generation; return whether that changed anything. A writer always sees it.
+
+        ``accept`` is called with the new generation's settings first; if it raises, the store keeps
+        the generation that it sees.
+        """
         self._check_open()
         if self.mode == "w":
             return False
         state, snapshot = _load(self.path, self._state, self._snapshot)
         changed = snapshot is not self._snapshot
+        accept(dict(state.settings))
         self._state = self._committed = state
         self._snapshot = snapshot
         return changed

@@ -14,7 +14,8 @@ class Rerank:
     ``model`` names a reranker that is handed to ``hybrid.open`` or ``hybrid.create``
     (``rerankers={"name": …}``). Over the ``top`` candidates both scores are mapped to [0, 1] by
     their minimum and maximum, and ``weight`` is the share of the reranker's: 1 orders by the
-    reranker alone, 0 keeps the order. Documents below the ``top`` stay below, in their order.
+    reranker alone, 0 keeps the order. Documents below the ``top`` stay below, in their order,
+    and their scores are shifted below those of the ``top``.
     """
 
     model: str

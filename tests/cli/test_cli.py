@@ -57,7 +57,7 @@ def test_create_and_search(index, tmp_path, corpus):
     out = run("search", index, "e-4021", "-k", 2)
     assert out.startswith("  1  Errors  a  ")
     assert "error code E-4021" in out
-    assert "1 hits in" in out
+    assert "1 hit in" in out
     assert "exact" in out
     error = run("create", index, corpus, "--recipe", tmp_path / "words.toml", code=1)
     assert error.count("\n") == 1
@@ -81,13 +81,13 @@ def test_add_delete_stats_optimize_export(index, tmp_path):
     more.write_text('{"_id": "d", "text": "dogs"}\n{"_id": "a", "text": "changed"}\n')
     assert "already in the index" in run("add", index, more, code=1)
     assert "2 documents written; 4 in all" in run("add", index, more, "--update")
-    assert "1 documents deleted; 3 left" in run("delete", index, "c")
+    assert "1 document deleted; 3 left" in run("delete", index, "c")
     assert "'c'" in run("delete", index, "c", code=1)
     assert "0 documents deleted" in run("delete", index, "c", "--missing-ok")
     stats = json.loads(run("stats", index, "--json"))
     assert (stats["documents"], stats["deleted"], stats["segments"]) == (3, 2, 2)
     assert "analyzer" in run("stats", index)
-    assert "2 deleted documents are gone" in run("optimize", index)
+    assert "space of 2 deleted documents won back" in run("optimize", index)
     assert "nothing to do" in run("optimize", index)
     rows = [json.loads(row) for row in run("export", index).splitlines()]
     assert [row["_id"] for row in rows] == ["a", "b", "d"]
@@ -113,7 +113,7 @@ def test_run(index, tmp_path):
     out = run(
         "run", index, queries, "-o", tmp_path / "two.run", "--qrels", tmp_path / "qrels.tsv", "--tag", "x"
     )
-    assert "1 queries, 1 lines" in out
+    assert "1 query, 1 line in" in out
     assert (tmp_path / "two.run").read_text().endswith(" x\n")
 
 

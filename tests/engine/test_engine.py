@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import hybrid
+from hybrid.engine.candidates import Candidates, Source
 
 DOCUMENTS = [
     hybrid.Document("ant", "ant ant bee", "", {"legs": 6, "wings": False}, {"dense": [1.0, 0.0]}),
@@ -346,3 +348,97 @@ def test_search_many_equals_search(tmp_path):
         told = []
         index.search_many(queries * 50, progress=lambda stage, done, total: told.append((done, total)))
         assert told == [(n + 1, 300) for n in range(300)]
+
+
+def test_scores_never_rise_whatever_the_reranker_says(tmp_path):
+    """What a stage did not see is shifted below what it saw, and keeps its distances."""
+    options = {"pipeline": {"rerank": [hybrid.Rerank("low", top=2)]}, "rerankers": {"low": Logits()}}
+    with make(tmp_path, hybrid.Weighted(alpha=1.0), **options) as index:
+        result = index.search(QUERY, k=4)
+        assert [hit.id for hit in result] == ["bee", "ant", "cat", "dog"]
+        scores = [hit.score for hit in result]
+        assert scores == sorted(scores, reverse=True)
+        assert scores[:2] == [-8.0, -9.0]
+        assert scores[2] - scores[3] == pytest.approx(0.5, rel=1e-5)
+        assert [hit.scores["fused"] for hit in result] == pytest.approx([0.9, 1.0, 0.5, 0.0], abs=1e-6)
+
+
+class Logits:
+    """A reranker whose scores are all far below 0."""
+
+    def score(self, query, documents):
+        return np.float32([-9.0 if document.id == "ant" else -8.0 for document in documents])
+
+
+def test_a_result_without_a_branch_is_not_exact(tmp_path):
+    pipeline = hybrid.Pipeline(
+        [hybrid.BM25(analyzer="simple"), hybrid.Dense("broken")],
+        hybrid.RRF(weights={"bm25": 0, "dense": 1}),
+    )
+    documents = [hybrid.Document("a", "x"), hybrid.Document("b", "boom boom"), hybrid.Document("c", "boom x")]
+    with hybrid.create(tmp_path / "i", documents, pipeline, encoders={"broken": Broken()}) as index:
+        result = index.search("boom")
+        assert (result.degraded, result.exact, result.gap) == (("dense",), False, float("inf"))
+        assert [hit.id for hit in result] == [
+            "b",
+            "c",
+        ]  # the branch that is left counts, though its weight is 0
+        assert [hit.id for hit in index.search("boom", branches=["bm25"])] == ["b", "c"]
+
+
+def test_a_reader_refuses_an_index_that_was_replaced_by_another_kind(tmp_path):
+    documents = [hybrid.Document("a", "running")]
+    hybrid.create(tmp_path / "i", documents, hybrid.Pipeline([hybrid.BM25(analyzer="simple")])).close()
+    with hybrid.open(tmp_path / "i") as reader:
+        hybrid.create(
+            tmp_path / "i",
+            documents * 1,
+            hybrid.Pipeline([hybrid.BM25(k1=2, analyzer="simple")]),
+            overwrite=True,
+        ).close()
+        assert reader.refresh()
+        hybrid.create(
+            tmp_path / "i", documents, hybrid.Pipeline([hybrid.BM25(analyzer="english")]), overwrite=True
+        ).close()
+        with pytest.raises(hybrid.FingerprintError, match="open the index again"):
+            reader.refresh()
+        assert (len(reader.search("running")), reader.generation) == (1, 2)
+
+
+def test_ready_made_vectors_come_back(tmp_path):
+    with make(tmp_path) as index:
+        again = index.get("bee")
+        assert again == DOCUMENTS[1]
+        assert again.vectors["dense"].tolist() == np.float32([0.8, 0.6]).tolist()
+        before = index.search(QUERY).hits
+        index.update(list(index.documents()))
+        assert index.search(QUERY).hits == before
+
+
+def test_the_bound_by_hand(tmp_path):
+    """An unseen document can at best stand right below each list: rank 2 in both, by RRF 1/62 + 1/62."""
+    with make(tmp_path) as index:
+        snapshot = index._store.snapshot
+        mask = snapshot.mask()
+        encoded = [b.encode_queries([QUERY], index._encoders)[0] for b in BRANCHES]
+        sources = [
+            Source(b.name, b.kind, b.scorer(snapshot, q, mask))
+            for b, q in zip(BRANCHES, encoded, strict=True)
+        ]
+        lists = {source.name: source.scorer.top(1) for source in sources}
+        candidates = Candidates(sources, hybrid.RRF(k=60), snapshot, lists, 1)
+        assert candidates.pool.bound == float(np.float32(2 / 62))
+        weighted = Candidates(sources, hybrid.Weighted(alpha=0.5), snapshot, lists, 1)
+        last = [float(lists[name].scores[-1]) for name in ("bm25", "dense")]
+        assert last[1] == 1.0
+        assert weighted.pool.bound == 1.0  # both lists' last scores are their maxima
+        assert candidates.deepen(lambda pool: False).bound == -np.inf
+
+
+def test_many_small_commits_do_not_use_up_file_descriptors(tmp_path):
+    with make(tmp_path) as index:
+        before = len(list(Path("/proc/self/fd").iterdir()))
+        for n in range(30):
+            index.add([hybrid.Document(f"x{n}", "bee", vectors={"dense": [0, 1]})])
+        assert index.stats().segments == 31
+        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2

@@ -48,6 +48,9 @@ def index(tmp_path):
         ([doc("c"), hybrid.Document("d", "no vector")], hybrid.DocumentError, ["'d'", "vector", "dense"]),
         ([doc("c"), "just text"], hybrid.DocumentError, ["'just text'", "Document"]),
         ("a string", hybrid.DocumentError, ["str"]),
+        (None, hybrid.DocumentError, ["NoneType"]),
+        ([hybrid.Document("c", "", vectors=None)], hybrid.DocumentError, ["'c'", "None"]),
+        ([hybrid.Document("c", vectors={"dens": [1, 0]})], hybrid.DocumentError, ["'c'", "'dens'", "dense"]),
         (doc("c"), hybrid.DocumentError, ["list"]),
         ([{"text": "no id"}], hybrid.InputError, ["id"]),
     ],
@@ -168,6 +171,8 @@ def test_a_full_disk(index, monkeypatch):
         ({"k": -3}, ["-3"]),
         ({"k": 2.5}, ["2.5"]),
         ({"k": True}, ["True"]),
+        ({"k": None}, ["None"]),
+        ({"branches": 5}, ["5", "list"]),
         ({"where": {"year": {"$near": 3}}}, ["$near", "$gte"]),
         ({"where": [1]}, ["[1]"]),
         ({"branches": ["splade"]}, ["'splade'", "bm25, dense"]),
@@ -205,7 +210,19 @@ def test_an_id_is_a_string(index, id):
     assert len(index) == 2
 
 
+def test_a_vector_that_nobody_reads(index):
+    for vectors in ({"dens": [1, 0]}, {"bm25": [1, 0]}, None):
+        with pytest.raises(hybrid.InputError, match=r"dense|None"):
+            index.search(hybrid.Query("words", vectors))
+
+
+def test_numbers_of_numpy(index):
+    assert len(ask(index, k=np.int64(1))) == 1
+
+
 def test_deleting(index):
+    with pytest.raises(hybrid.InputError, match="None"):
+        index.delete(None)
     with pytest.raises(hybrid.NotFoundError, match="'x'"):
         index.delete(["a", "x"])
     assert len(index) == 2
