@@ -1,0 +1,148 @@
+"""What every scorer must do (`hybrid.types.Scorer`): one suite, which every kind of branch passes."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+import hybrid
+
+DIMENSION = 6
+WORDS = [f"w{n}" for n in range(25)]
+KINDS = {
+    "bm25": hybrid.BM25(analyzer="simple", name="branch"),
+    "bm25 in fields": hybrid.BM25(analyzer="simple", fields={"title": 2.5}, name="branch"),
+    "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
+    "dense": hybrid.Dense(dimension=DIMENSION, name="branch"),
+}
+
+
+def documents(rng, n):
+    for number in range(n):
+        text = " ".join(rng.choices(WORDS, weights=[1 / (w + 1) for w in range(25)], k=rng.randint(0, 8)))
+        vector = [rng.choice([-1.0, 0.0, 0.5]) for _ in range(DIMENSION)]
+        metadata = {"part": rng.randrange(4)}
+        id = f"{rng.randrange(1000):03}-{number}"
+        yield hybrid.Document(id, text, rng.choice(WORDS), metadata, {"branch": vector})
+
+
+@pytest.fixture(params=list(KINDS))
+def index(request, tmp_path):
+    """Three segments with ties and deleted documents."""
+    branch, rng = KINDS[request.param], random.Random(7)
+    found = [
+        d if branch.kind == "dense" else hybrid.Document(d.id, d.text, d.title, d.metadata)
+        for d in documents(rng, 150)
+    ]
+    with hybrid.create(tmp_path / "index", found[:60], hybrid.Pipeline([branch])) as index:
+        index.add(found[60:100])
+        index.add(found[100:])
+        index.delete([d.id for d in found[::7]])
+        yield index
+
+
+@pytest.fixture(params=[None, {"part": {"$lt": 2}}, {"part": 99}], ids=["all", "some", "none"])
+def asked(request, index):
+    """A snapshot, a mask, and the scorers of a few queries."""
+    snapshot, (branch,) = index._store.snapshot, index.pipeline.branches
+    mask, rng = snapshot.mask(request.param), random.Random(3)
+    queries = []
+    for text in ("w0", "w1 w2 w2 w9", "", "unknown"):
+        vector = [rng.uniform(-1, 1) for _ in range(DIMENSION)] if text else [0.0] * DIMENSION
+        queries.append(hybrid.Query(text, {"branch": vector} if branch.kind == "dense" else {}))
+    encoded = branch.encode_queries(queries, index._encoders)
+    return snapshot, mask, branch, [branch.scorer(snapshot, query, mask) for query in encoded]
+
+
+def everything(snapshot):
+    return np.arange(snapshot.size)
+
+
+def test_the_order_is_by_score_and_then_id(asked):
+    snapshot, _, _, scorers = asked
+    for scorer in scorers:
+        whole = scorer.top(snapshot.size)
+        keys = list(zip(-whole.scores, snapshot.ids(whole.docnums), strict=True))
+        assert keys == sorted(keys)
+        assert whole.scores.dtype == np.float32
+        assert whole.docnums.dtype == np.int64
+
+
+def test_top_is_a_prefix_of_everything(asked):
+    snapshot, _, _, scorers = asked
+    for scorer in scorers:
+        whole = scorer.top(snapshot.size)
+        for k in (1, 2, 10, len(whole), len(whole) + 1):
+            part = scorer.top(k)
+            assert part.docnums.tolist() == whole.docnums[:k].tolist()
+            assert part.scores.tobytes() == whole.scores[:k].tobytes()
+        assert len(scorer.top(0)) == 0
+
+
+def test_only_eligible_documents_are_ranked(asked):
+    snapshot, mask, branch, scorers = asked
+    eligible = {n for n in range(snapshot.size) if mask.lets_through(snapshot, n)}
+    assert eligible <= set(snapshot.docnums().tolist())
+    for scorer in scorers:
+        assert scorer.eligible == mask.count == len(eligible)
+        ranked = set(scorer.top(snapshot.size).docnums.tolist())
+        assert ranked <= eligible
+        if branch.kind == "dense":
+            assert ranked == eligible
+        else:
+            scores = scorer.scores(everything(snapshot))
+            assert ranked == {n for n in eligible if scores[n] > 0}
+
+
+def test_scores_are_those_of_the_ranking_to_the_bit(asked):
+    snapshot, _, _, scorers = asked
+    for scorer in scorers:
+        whole = scorer.top(snapshot.size)
+        assert scorer.scores(whole.docnums).tobytes() == whole.scores.tobytes()
+        backwards = scorer.scores(whole.docnums[::-1])
+        assert backwards.tobytes() == whole.scores[::-1].tobytes()
+        assert scorer.scores(whole.docnums[:1]).tobytes() == whole.scores[:1].tobytes()
+
+
+def test_ranks_are_the_places_in_the_ranking(asked):
+    snapshot, _, _, scorers = asked
+    for scorer in scorers:
+        whole = scorer.top(snapshot.size)
+        ranks = np.zeros(snapshot.size, np.int64)
+        ranks[whole.docnums] = np.arange(1, len(whole) + 1)
+        assert scorer.ranks(everything(snapshot)).tolist() == ranks.tolist()
+        assert scorer.ranks(whole.docnums[5:6]).tolist() == ranks[whole.docnums[5:6]].tolist()
+
+
+def test_the_minimum_and_the_bound(asked):
+    snapshot, mask, _, scorers = asked
+    eligible = np.array([n for n in range(snapshot.size) if mask.lets_through(snapshot, n)], np.int64)
+    for scorer in scorers:
+        scores = scorer.scores(eligible)
+        assert scorer.minimum() == (float(scores.min()) if len(scores) else 0.0)
+        assert scorer.lower_bound <= scorer.minimum()
+        assert scorer.exact
+
+
+def test_matches_add_up(asked):
+    _, _, branch, scorers = asked
+    for scorer in scorers:
+        for docnum in scorer.top(20).docnums.tolist():
+            matches = scorer.matches(docnum)
+            if branch.kind == "dense":
+                assert matches == []
+                continue
+            score = float(scorer.scores(np.array([docnum]))[0])
+            assert sum(match.score for match in matches) == pytest.approx(score, rel=1e-6)
+            assert [match.score for match in matches] == sorted((m.score for m in matches), reverse=True)
+
+
+def test_merging_segments_changes_no_score(index):
+    (branch,) = index.pipeline.branches
+    query = hybrid.Query("w0 w3", {"branch": [0.3] * DIMENSION} if branch.kind == "dense" else {})
+    before = index.search(query, 50).hits
+    assert index.optimize()
+    assert len(index._store.snapshot.segments) == 1
+    assert index.search(query, 50).hits == before
