@@ -10,6 +10,7 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_CODE = ("../hybrid", "../indexes/recipes", ".", ":!results")
 PACKAGES = ("numpy", "scipy", "faiss-cpu", "onnxruntime", "tokenizers", "PyStemmer", "ir-measures", "torch")
 
 
@@ -18,7 +19,7 @@ def provenance() -> dict[str, object]:
     return {
         "command": " ".join(["python", "eval/" + Path(sys.argv[0]).name, *_arguments()]),
         "revision": _git("rev-parse", "--short", "HEAD"),
-        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "uncommitted_changes": bool(_git("status", "--porcelain", "--untracked-files=no", "--", *_CODE)),
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "machine": {"cpu": _cpu(), "cores": len(os.sched_getaffinity(0)), "memory_gib": _memory()},
         "python": platform.python_version(),
