@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 import sys
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -114,7 +115,7 @@ def count(number: int, noun: str) -> str:
 def snippet(text: str, words: re.Pattern[str], width: int) -> list[str]:
     """Return the few lines of a text that hold the most of the query's words, the first at a tie."""
     rows = [row.strip() for row in text.splitlines() if row.strip()]
-    cut = [row[at : at + width] for row in rows for at in range(0, len(row), width)]
+    cut = [piece for row in rows for piece in textwrap.wrap(row, width)]
     if len(cut) <= _SNIPPET_LINES:
         return cut
 
