@@ -1,12 +1,24 @@
-"""How many threads heavy work may use: one setting for the whole package."""
+"""How many threads heavy work may use, one setting for the whole package, and the threads themselves.
+
+Everything that runs side by side goes through `parallel`: branches, parts of a scan, queries. It
+counts its threads over the whole process, so that work inside work never takes more processors than
+the setting allows.
+"""
 
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
 
 from hybrid.errors import InputError
 
 VARIABLE = "HYBRID_THREADS"
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 def thread_count() -> int:
@@ -34,3 +46,105 @@ def _available() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """Return the function of each item, in order, computed on as many threads as are free.
+
+    The calling thread works too, so calls may be nested and never wait for a free thread: where all
+    are busy, the caller does everything itself. After an exception no further item is begun, and the
+    exception of the earliest item that has one is raised.
+
+    >>> parallel(lambda number: number * number, range(4))
+    [0, 1, 4, 9]
+    """
+    todo = list(items)
+    helpers = _HELPERS.take(min(len(todo), thread_count()) - 1) if len(todo) > 1 else 0
+    if not helpers:
+        return [function(item) for item in todo]
+    job = _Job(function, todo)
+    try:
+        futures = [_HELPERS.executor().submit(job.work) for _ in range(helpers)]
+        job.work()
+        for future in futures:
+            _end(future)
+    finally:
+        _HELPERS.give_back(helpers)
+    return job.results()
+
+
+class _Job(Generic[T, R]):
+    """Items that several threads take one after the other."""
+
+    def __init__(self, function: Callable[[T], R], items: Sequence[T]) -> None:
+        self._function, self._items = function, items
+        self._results: dict[int, R] = {}
+        self._errors: dict[int, BaseException] = {}
+        self._next = 0
+        self._lock = threading.Lock()
+
+    def work(self) -> None:
+        """Take items until none is left."""
+        while (number := self._take()) is not None:
+            try:
+                self._results[number] = self._function(self._items[number])
+            except BaseException as error:  # raised again by `results`, in the caller's thread
+                self._errors[number] = error
+
+    def _take(self) -> int | None:
+        with self._lock:
+            if self._errors or self._next == len(self._items):
+                return None
+            self._next += 1
+            return self._next - 1
+
+    def results(self) -> list[R]:
+        if self._errors:
+            raise self._errors[min(self._errors)]
+        return [self._results[number] for number in range(len(self._items))]
+
+
+class _Helpers:
+    """The process's helping threads; made when first needed, and anew in a forked process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor: ThreadPoolExecutor | None = None
+        self._busy = 0
+
+    def take(self, wanted: int) -> int:
+        """Reserve up to so many helpers; return how many."""
+        with self._lock:
+            taken = max(0, min(wanted, thread_count() - 1 - self._busy))
+            self._busy += taken
+            return taken
+
+    def give_back(self, helpers: int) -> None:
+        """Let others have the helpers."""
+        with self._lock:
+            self._busy -= helpers
+
+    def executor(self) -> ThreadPoolExecutor:
+        """Return the threads; their number is bounded by `take`."""
+        with self._lock:
+            if self._executor is None:
+                self._executor = ThreadPoolExecutor(256, thread_name_prefix="hybrid")
+            return self._executor
+
+
+def _end(future: Future[None]) -> None:
+    """Wait for a helper, unless it has not begun: then there is nothing left for it to do."""
+    if not future.cancel():
+        future.result()
+
+
+_HELPERS = _Helpers()
+
+
+def _forget() -> None:
+    """Begin anew in a forked process: the threads stayed in the parent."""
+    _HELPERS.__init__()  # type: ignore[misc]
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

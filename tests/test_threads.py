@@ -1,9 +1,11 @@
 import os
+import threading
+import time
 
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.threads import thread_count
+from hybrid.threads import parallel, thread_count
 
 
 def test_the_variable_decides(monkeypatch):
@@ -36,3 +38,62 @@ def test_anything_else_is_an_error_that_names_it(monkeypatch, value):
     with pytest.raises(InputError, match="HYBRID_THREADS") as caught:
         thread_count()
     assert repr(value) in str(caught.value)
+
+
+@pytest.fixture
+def four(monkeypatch):
+    monkeypatch.setenv("HYBRID_THREADS", "4")
+
+
+def test_results_stand_in_the_order_of_the_items(four):
+    def late(number):
+        time.sleep(0.002 * (7 - number))
+        return number
+
+    assert parallel(late, range(8)) == list(range(8))
+
+
+def test_no_more_threads_than_the_setting_work_at_once_however_deep(four):
+    lock, now, most = threading.Lock(), 0, 0
+
+    def leaf(_):
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        time.sleep(0.002)
+        with lock:
+            now -= 1
+
+    parallel(lambda _: parallel(leaf, range(6)), range(6))
+    assert most == 4
+
+
+def test_one_thread_means_the_calling_one(monkeypatch):
+    monkeypatch.setenv("HYBRID_THREADS", "1")
+    assert set(parallel(lambda _: threading.get_ident(), range(5))) == {threading.get_ident()}
+
+
+def test_the_earliest_error_is_raised_and_nothing_more_is_begun(four):
+    begun = []
+
+    def work(number):
+        begun.append(number)
+        if number == 1:
+            time.sleep(0.01)
+        if number >= 1:
+            raise ValueError(number)
+        time.sleep(0.03)
+
+    with pytest.raises(ValueError, match="1"):
+        parallel(work, range(100))
+    assert len(begun) < 10
+    assert parallel(str, [1, 2, 3]) == ["1", "2", "3"]  # the helpers are free again
+
+
+def test_a_forked_process_has_threads_of_its_own(four):
+    parallel(str, range(8))
+    child = os.fork()
+    if not child:
+        os._exit(0 if parallel(str, range(8)) == [*map(str, range(8))] else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

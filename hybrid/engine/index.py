@@ -17,11 +17,11 @@ from hybrid.engine.explanation import Explanation
 from hybrid.engine.result import Result
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
-from hybrid.engine.workers import Inline, Workers
 from hybrid.errors import FingerprintError, InputError, NotFoundError
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot, Store
 from hybrid.pipeline import Pipeline
+from hybrid.threads import parallel
 from hybrid.types import Document, Progress, Query, Reranker
 
 
@@ -40,7 +40,6 @@ class HybridIndex:
         self._pipeline = pipeline
         self._encoders = encoders
         self._rerankers = dict(rerankers)
-        self._workers = Workers()
         self._writing = threading.RLock()
 
     @property
@@ -104,7 +103,7 @@ class HybridIndex:
             InputError: the query, k, the filter or a branch's name is wrong.
             BranchError: every branch failed, or one under ``strict``.
         """
-        search = self._search(query, self._variant(branches, fusion), where, strict, self._workers)
+        search = self._search(query, self._variant(branches, fusion), where, strict)
         return search.run(checked_k(k))
 
     def search_many(
@@ -133,14 +132,14 @@ class HybridIndex:
 
         def run(n: int) -> Result:
             known = {name: vectors[n] for name, vectors in encoded.items()}
-            search = self._search(asked[n], pipeline, where, strict, Inline(), snapshot, known)
+            search = self._search(asked[n], pipeline, where, strict, snapshot, known)
             result = search.run(k)
             if progress is not None:
                 with counting:
                     progress("search", next(done), len(asked))
             return result
 
-        return self._workers.map(run, range(len(asked)))
+        return parallel(run, range(len(asked)))
 
     def explain(
         self, query: str | Query, id: str, k: int = 10, where: Mapping[str, Any] | None = None
@@ -150,7 +149,7 @@ class HybridIndex:
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
         """
-        search = self._search(query, self._pipeline, where, False, self._workers)
+        search = self._search(query, self._pipeline, where, False)
         return search.explain(checked_id(id), checked_k(k))
 
     def add(self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None) -> int:
@@ -228,7 +227,6 @@ class HybridIndex:
 
     def close(self) -> None:
         """Let go of the folder (and of the writer's lock). Results already returned stay valid."""
-        self._workers.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -286,7 +284,6 @@ class HybridIndex:
         pipeline: Pipeline,
         where: Mapping[str, Any] | None,
         strict: bool,
-        workers: Workers | Inline,
         snapshot: Snapshot | None = None,
         encoded: Mapping[str, Any] | None = None,
     ) -> Search:
@@ -296,7 +293,6 @@ class HybridIndex:
             checked_query(query, self._pipeline),
             encoders=self._encoders,
             rerankers=self._rerankers,
-            workers=workers,
             where=where,
             strict=strict,
             encoded=encoded,

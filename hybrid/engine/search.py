@@ -18,11 +18,11 @@ from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.rerank import Stage, rerank
 from hybrid.engine.result import Hit, Result
-from hybrid.engine.workers import Inline, Workers
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
+from hybrid.threads import parallel
 from hybrid.types import Query, Reranker
 
 logger = logging.getLogger("hybrid")
@@ -39,14 +39,13 @@ class Search:
         *,
         encoders: Encoders,
         rerankers: Mapping[str, Reranker],
-        workers: Workers | Inline,
         where: Mapping[str, Any] | None = None,
         strict: bool = False,
         encoded: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare; ``encoded`` holds what branches' ``encode_queries`` returned, where known."""
         self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
-        self.encoders, self.rerankers, self.workers = encoders, rerankers, workers
+        self.encoders, self.rerankers = encoders, rerankers
         self.where, self.strict = where, strict
         self.encoded = dict(encoded or {})
         self.degraded: dict[str, str] = {}
@@ -80,7 +79,7 @@ class Search:
     def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
         """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
         branches = [branch for branch in self.pipeline.branches if branch.name not in self.degraded]
-        lists = self.workers.map(lambda branch: self._list(branch, mask, wanted), branches)
+        lists = parallel(lambda branch: self._list(branch, mask, wanted), branches)
         listed = {source.name: (source, ranking) for source, ranking in filter(None, lists)}
         while True:
             if not listed:

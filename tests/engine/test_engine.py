@@ -313,14 +313,14 @@ def test_many_threads_search_while_one_writes(tmp_path):
 
 
 def test_closing_while_others_search(tmp_path):
-    """A search under way ends as if nothing had happened; none fails for want of a thread."""
+    """A search under way ends as if nothing had happened."""
     switching = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
         with make(tmp_path) as index, ThreadPoolExecutor(3) as pool:
             searches = [pool.submit(index.search, QUERY) for _ in range(600)]
             while not all(search.done() for search in searches):
-                index._workers.close()
+                index.close()
             assert {len(search.result()) for search in searches} == {4}
     finally:
         sys.setswitchinterval(switching)
