@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 0.3
 PROCESSES = 5
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "onnxruntime", "onnx", "scipy", "rich")
+HEAVY += ("numba", "llvmlite")
 COMMANDS = ("create", "add", "delete", "search", "run", "stats", "optimize", "export")
 
 

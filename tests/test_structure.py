@@ -167,10 +167,20 @@ def torch_has_its_place(module: Module) -> Iterator[str]:
 
 
 def heavy_imports_are_lazy(module: Module) -> Iterator[str]:
-    """Heavy packages are imported where they are used."""
+    """Heavy packages, and what is compiled, are imported where they are used."""
     for item in imports(module):
-        if item.target.partition(".")[0] in HEAVY and not item.lazy and not item.typing:
+        if item.lazy or item.typing or is_compiled(module):
+            continue
+        compiled = item.target in MODULES and is_compiled(MODULES[item.target])
+        if item.target.partition(".")[0] in HEAVY or compiled:
             yield f"{item.line}: imports {item.target} at the top level; import it where it is used"
+
+
+def is_compiled(module: Module) -> bool:
+    """Whether a module of kernels is compiled by numba."""
+    return module.name.startswith("hybrid.kernels.") and any(
+        item.target == "numba" and not item.lazy for item in imports(module)
+    )
 
 
 def initialisers_hold_no_code(module: Module) -> Iterator[str]:
@@ -360,6 +370,9 @@ def test_each_part_has_one_layer() -> None:
         (heavy_imports_are_lazy, "hybrid.index.x", "from faiss import knn", ["1: imports faiss"]),
         (heavy_imports_are_lazy, "hybrid.index.x", "class A:\n import scipy.sparse", ["2: imports scipy.sp"]),
         (heavy_imports_are_lazy, "hybrid.x", "def f():\n import faiss\nif TYPE_CHECKING:\n import rich", []),
+        (heavy_imports_are_lazy, "hybrid.index.x", "import numba", ["1: imports numba"]),
+        (heavy_imports_are_lazy, "hybrid.kernels.x", "import numba\nimport hybrid.kernels.heap", []),
+        (heavy_imports_are_lazy, "hybrid.x", "import hybrid.kernels.heap", ["1: imports hybrid.kernels"]),
         (nothing_is_printed, "hybrid.x", "def f():\n print(1)", ["2: print()"]),
         (nothing_is_asserted, "hybrid.x", "assert 1", ["1: assert"]),
         (nothing_is_swallowed, "hybrid.x", "try: f()\nexcept: g()", ["2: a bare except"]),

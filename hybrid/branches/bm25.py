@@ -9,8 +9,7 @@ from typing import Any, ClassVar, cast
 from hybrid.branches.base import Encoders
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.sparse import SparseRows
-from hybrid.index.sparse_scorer import BM25Scorer, SparseStatistics
+from hybrid.index.sparse import SparseRows, SparseStatistics, bm25_scorer
 from hybrid.kernels.weighting import Weighting
 from hybrid.text import Analyzer, analysis_fingerprint, analyzer, analyzer_names
 from hybrid.types import BranchKind, Document, Progress, Query, Scorer
@@ -133,7 +132,7 @@ class BM25:
     def scorer(self, snapshot: Snapshot, query: list[str], mask: Mask) -> Scorer:
         """Return the BM25 scorer of one query's terms."""
         weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
-        return BM25Scorer(snapshot, self.name, query, self.weighting(), weights, mask)
+        return bm25_scorer(snapshot, self.name, query, self.weighting(), weights, mask)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
         """Return nothing: the text is enough."""

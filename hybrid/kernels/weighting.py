@@ -2,8 +2,8 @@
 
 A BM25 score is a sum over the query's terms of idf × saturation. Kamphuis, de Vries, Boytsov and
 Lin (2020), "Which BM25 Do You Mean? A Large-Scale Reproducibility Study of Scoring Variants",
-tell the variants apart; the names are theirs. ``norm`` is always the document's length relative
-to the collection, as `length_norm` gives it.
+tell the variants apart; the names are theirs. The norm is always the document's length relative
+to the collection, see `length_norm`.
 
 BM25L and BM25+ add ``delta`` only to terms that occur in the document, as in the papers. (The
 packages rank-bm25 and bm25s also credit every document with a constant for each query term that it
@@ -15,12 +15,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
-
-import numpy as np
+from typing import NamedTuple, TypeAlias
 
 from hybrid.errors import PipelineError
-from hybrid.types import Doubles
 
 _HIGHEST = 1e6
 """No parameter may be above this: more makes no sense, and infinities would make scores NaN."""
@@ -58,41 +55,49 @@ def idf_bm25plus(documents: int, frequency: int) -> float:
     return math.log((documents + 1) / frequency)
 
 
-def length_norm(lengths: Doubles, average: float, b: float) -> Doubles:
-    """Return 1 - b + b · dl / avgdl for each document length; if all are empty, 1 - b.
+class Saturation(NamedTuple):
+    """What a term that occurs tf times counts for: factor · (tf + p · norm) / (tf + q · norm) + constant."""
 
-    >>> length_norm(np.array([0.0, 4.0]), average=2.0, b=0.75).tolist()
-    [0.25, 1.75]
+    p: float
+    q: float
+    factor: float
+    constant: float
+
+
+def saturation(k1: float, _delta: float) -> Saturation:
+    """Return tf / (tf + k1 · norm): Lucene's and Robertson's, without the factor (k1 + 1)."""
+    return Saturation(0.0, k1, 1.0, 0.0)
+
+
+def saturation_atire(k1: float, _delta: float) -> Saturation:
+    """Return (k1 + 1) · tf / (tf + k1 · norm) (Trotman, Jia and Crane 2012)."""
+    return Saturation(0.0, k1, k1 + 1, 0.0)
+
+
+def saturation_bm25l(k1: float, delta: float) -> Saturation:
+    """Return (k1 + 1) · (c + δ) / (k1 + c + δ) with c = tf / norm (Lv and Zhai 2011, BM25L)."""
+    return Saturation(delta, k1 + delta, k1 + 1, 0.0)
+
+
+def saturation_bm25plus(k1: float, delta: float) -> Saturation:
+    """Return (k1 + 1) · tf / (tf + k1 · norm) + δ (Lv and Zhai 2011, BM25+)."""
+    return Saturation(0.0, k1, k1 + 1, delta)
+
+
+def length_norm(average: float, b: float) -> tuple[float, float]:
+    """Return n and m, where the norm of a document of length dl, 1 - b + b · dl / avgdl, is n + m · dl.
+
+    If all documents are empty, the norm is 1 - b.
+
+    >>> length_norm(2.0, 0.75)
+    (0.25, 0.375)
     """
-    relative = lengths / average if average > 0 else np.zeros_like(lengths)
-    return 1 - b + b * relative
-
-
-def saturation(tf: Doubles, norm: Doubles, k1: float, _delta: float) -> Doubles:
-    """Return tf / (tf + k1 · norm), for tf > 0: Lucene's and Robertson's, without the factor (k1 + 1)."""
-    return tf / (tf + k1 * norm)
-
-
-def saturation_atire(tf: Doubles, norm: Doubles, k1: float, _delta: float) -> Doubles:
-    """Return (k1 + 1) · tf / (tf + k1 · norm), for tf > 0 (Trotman, Jia and Crane 2012)."""
-    return (k1 + 1) * tf / (tf + k1 * norm)
-
-
-def saturation_bm25l(tf: Doubles, norm: Doubles, k1: float, delta: float) -> Doubles:
-    """Return (k1 + 1) · (c + δ) / (k1 + c + δ) with c = tf / norm, for tf > 0 (Lv and Zhai 2011, BM25L)."""
-    shifted = tf / norm + delta
-    return (k1 + 1) * shifted / (k1 + shifted)
-
-
-def saturation_bm25plus(tf: Doubles, norm: Doubles, k1: float, delta: float) -> Doubles:
-    """Return (k1 + 1) · tf / (tf + k1 · norm) + δ, for tf > 0 (Lv and Zhai 2011, BM25+)."""
-    return (k1 + 1) * tf / (tf + k1 * norm) + delta
+    return 1 - b, b / average if average > 0 else 0.0
 
 
 Idf: TypeAlias = Callable[[int, int], float]
-Saturation: TypeAlias = Callable[[Doubles, Doubles, float, float], Doubles]
 
-_FORMULAS: dict[str, tuple[Idf, Saturation, float | None]] = {
+_FORMULAS: dict[str, tuple[Idf, Callable[[float, float], Saturation], float | None]] = {
     "lucene": (idf_lucene, saturation, None),
     "robertson": (idf_robertson, saturation, None),
     "atire": (idf_atire, saturation_atire, None),
@@ -146,12 +151,9 @@ class Weighting:
         """Return the weight of a term that ``frequency`` of ``documents`` documents hold, both above 0."""
         return _FORMULAS[self.variant][0](documents, frequency)
 
-    def saturate(self, tf: Doubles, norm: Doubles) -> Doubles:
-        """Return what term frequencies (all above 0) in documents of these `length_norm`s count for.
-
-        Element by element, so that the result for one document never depends on the others.
-        """
-        return _FORMULAS[self.variant][1](tf, norm, self.k1, self.delta or 0.0)
+    def saturation(self) -> Saturation:
+        """Return what a term's occurrences in a document count for."""
+        return _FORMULAS[self.variant][1](self.k1, self.delta or 0.0)
 
 
 def _checked(name: str, value: object, highest: float) -> float:

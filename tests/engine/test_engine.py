@@ -235,7 +235,7 @@ def test_a_branch_that_cannot_be_explained(tmp_path, monkeypatch):
         result = index.search(QUERY)
         for method in ("matches", "ranks"):
             with monkeypatch.context() as patch:
-                patch.setattr(f"hybrid.index.sparse_scorer.BM25Scorer.{method}", fail)
+                patch.setattr(f"hybrid.index.sparse.scorer.SparseScorer.{method}", fail)
                 with pytest.raises(hybrid.BranchError, match=r"cannot explain 'dog'.*bm25.*too much"):
                     index.explain(QUERY, "dog")
         assert result.explain(1).id == result[0].id

@@ -15,8 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid.errors import PipelineError
-from hybrid.index.sparse import SparseRows
-from hybrid.index.sparse_scorer import BM25Scorer, SparseStatistics
+from hybrid.index.sparse import SparseRows, SparseStatistics, bm25_scorer
 from hybrid.kernels.weighting import VARIANTS, Weighting
 from hybrid.types import TermMatch
 from tests.index.layouts import layouts
@@ -29,37 +28,41 @@ IDF = {
     "bm25l": lambda n, df: math.log((n + 1) / (df + 0.5)),
     "bm25+": lambda n, df: math.log((n + 1) / df),
 }
-SATURATION = {
-    "lucene": lambda tf, norm, k1, delta: tf / (tf + k1 * norm),
-    "robertson": lambda tf, norm, k1, delta: tf / (tf + k1 * norm),
-    "atire": lambda tf, norm, k1, delta: (k1 + 1) * tf / (tf + k1 * norm),
-    "bm25l": lambda tf, norm, k1, delta: (k1 + 1) * (tf / norm + delta) / (k1 + (tf / norm + delta)),
-    "bm25+": lambda tf, norm, k1, delta: (k1 + 1) * tf / (tf + k1 * norm) + delta,
-}
+
+
+def ratio(weighting, tf, length, average):
+    """What the idf is multiplied by, without the factor k1 + 1 and without BM25+'s constant."""
+    n, m = 1 - weighting.b, weighting.b / average if average else 0.0
+    shift = weighting.delta if weighting.variant == "bm25l" else 0.0  # (c + δ) / (k1 + c + δ), by the norm
+    above = tf + (shift * n + shift * m * length)
+    return above / (tf + ((weighting.k1 + shift) * n + (weighting.k1 + shift) * m * length))
 
 
 def brute_force(documents, live, query, weighting, weights=None):
     """{position: score} of the live documents, by loops in plain Python floats."""
     weights = weights or (1.0,) * len(documents[0]) if documents else ()
     used = [field for field, weight in enumerate(weights) if weight > 0]
+    factor = 1.0 if weighting.variant in {"lucene", "robertson"} else weighting.k1 + 1
+    constant = weighting.delta if weighting.variant == "bm25+" else 0.0
 
-    def length(i):
-        return sum(weight * len(field) for weight, field in zip(weights, documents[i], strict=True))
+    def over(fields):
+        return sum(weight * value for weight, value in zip(weights, fields, strict=True))
 
     totals = [sum(len(documents[i][field]) for i in live) for field in range(len(weights))]
-    total = sum(weight * count for weight, count in zip(weights, totals, strict=True))
+    found = []
+    for term in set(query):
+        df = sum(any(term in documents[j][field] for field in used) for j in live)
+        if df:
+            found.append((query.count(term) * IDF[weighting.variant](len(live), df), term))
+    found.sort(key=lambda pair: (-pair[0], pair[1]))
     scores = {}
     for i in live:
-        score = 0.0
-        for term in sorted(set(query)):
-            df = sum(any(term in documents[j][field] for field in used) for j in live)
-            tf = sum(weight * field.count(term) for weight, field in zip(weights, documents[i], strict=True))
+        score, length = 0.0, over(map(len, documents[i]))
+        for weight, term in found:
+            tf = over([field.count(term) for field in documents[i]])
             if tf > 0:
-                norm = 1 - weighting.b + weighting.b * (length(i) / (total / len(live)))
-                weight = query.count(term) * IDF[weighting.variant](len(live), df)
-                score += weight * SATURATION[weighting.variant](
-                    tf, norm, weighting.k1, weighting.delta or 0.0
-                )
+                s = ratio(weighting, tf, length, over(totals) / len(live))
+                score += weight * factor * s + weight * constant
         scores[i] = np.float32(score)
     return scores
 
@@ -101,7 +104,7 @@ def test_equals_loops_over_all_documents(collection, query, weighting):
                 store.optimize({PREFIX: SparseRows})
             snapshot = store.snapshot
             mask = mask_of(snapshot, layout)
-            scorer = BM25Scorer(snapshot, PREFIX, query, weighting, weights, mask)
+            scorer = bm25_scorer(snapshot, PREFIX, query, weighting, weights, mask)
             check(scorer, snapshot, layout, scores, ranked)
             for i in layout.live:
                 docnum = snapshot.docnum(layout.ids[i])
@@ -120,7 +123,7 @@ def test_by_hand():
     """N = 4, average length 3: norms .75, 1, 1, 1.25."""
     with stored(ONE_SEGMENT, rows_of(FOUR)) as store:
         snapshot = store.snapshot
-        scorer = BM25Scorer(
+        scorer = bm25_scorer(
             snapshot, PREFIX, ["most", "half", "half"], Weighting(k1=1.2, b=0.75), None, snapshot.mask()
         )
         most, half = math.log(1 + 1.5 / 3.5), math.log(1 + 2.5 / 2.5)
@@ -148,7 +151,7 @@ def test_field_weights_by_hand():
     layout = Layout(["x", "y"], [0, 1], frozenset(), frozenset())
     with stored(layout, rows_of(documents, 2)) as store:
         snapshot = store.snapshot
-        scorer = BM25Scorer(snapshot, PREFIX, ["a"], Weighting(k1=1.2, b=0.75), (2.0, 0.5), snapshot.mask())
+        scorer = bm25_scorer(snapshot, PREFIX, ["a"], Weighting(k1=1.2, b=0.75), (2.0, 0.5), snapshot.mask())
         idf = math.log(1 + 0.5 / 2.5)
         first = 2.5 / (2.5 + 1.2 * (0.25 + 0.75 * 3 / 2.5))
         second = 1.0 / (1.0 + 1.2 * (0.25 + 0.75 * 2 / 2.5))
@@ -163,10 +166,12 @@ def test_a_field_of_weight_zero_is_not_there():
         stored(layout, rows_of(documents, 2)) as store,
         stored(layout, rows_of([[d[1]] for d in documents])) as one,
     ):
-        weighted = BM25Scorer(
+        weighted = bm25_scorer(
             store.snapshot, PREFIX, ["a", "c"], Weighting("bm25+", 0), (0, 1), store.snapshot.mask()
         )
-        plain = BM25Scorer(one.snapshot, PREFIX, ["a", "c"], Weighting("bm25+", 0), None, one.snapshot.mask())
+        plain = bm25_scorer(
+            one.snapshot, PREFIX, ["a", "c"], Weighting("bm25+", 0), None, one.snapshot.mask()
+        )
         assert weighted.scores(np.arange(3)).tolist() == plain.scores(np.arange(3)).tolist()
         assert weighted.scores(np.arange(3))[0] == 0
         assert weighted.matches(0) == []
@@ -176,7 +181,7 @@ def test_a_field_of_weight_zero_is_not_there():
 def test_field_weights_that_are_not_accepted(weights):
     layout = replace(ONE_SEGMENT, ids=["d0"], homes=[0])
     with stored(layout, rows_of([[["a"], ["b"]]], 2)) as store, pytest.raises(PipelineError, match="field"):
-        BM25Scorer(store.snapshot, PREFIX, ["a"], Weighting(), weights, store.snapshot.mask())
+        bm25_scorer(store.snapshot, PREFIX, ["a"], Weighting(), weights, store.snapshot.mask())
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -188,7 +193,7 @@ def test_edges(variant, query):
         layout = Layout(ids, [0] * len(ids), frozenset(), frozenset())
         expected = brute_force(documents, layout.live, query, Weighting(variant))
         with stored(layout, rows_of(documents)) as store:
-            scorer = BM25Scorer(
+            scorer = bm25_scorer(
                 store.snapshot, PREFIX, query, Weighting(variant), None, store.snapshot.mask()
             )
             scores = {layout.ids[i]: score for i, score in expected.items()}
@@ -215,20 +220,20 @@ def test_statistics_are_exact_after_deletes():
         assert merged.term("a").frequency == 2
 
 
-def test_norms_are_kept_and_forgotten():
+def test_tables_are_kept_and_forgotten():
     with stored(ONE_SEGMENT, rows_of(FOUR)) as store:
         statistics = SparseStatistics.of(store.snapshot, PREFIX)
-        kept = statistics.norms(0.75, None)
-        assert statistics.norms(0.75, None) is kept
+        kept = statistics.table(0, list)
+        assert statistics.table(0, list) is kept
         for n in range(20):
-            statistics.norms(n / 20, None)
-        assert len(statistics._norms) <= 8
+            statistics.table(n, list)
+        assert len(statistics._tables) <= 8
 
 
 def test_a_snapshot_is_freed_with_its_statistics():
     with stored(ONE_SEGMENT, rows_of(FOUR)) as store:
         snapshot = store.snapshot
-        BM25Scorer(snapshot, PREFIX, ["most"], Weighting(), None, snapshot.mask()).top(1)
+        bm25_scorer(snapshot, PREFIX, ["most"], Weighting(), None, snapshot.mask()).top(1)
         statistics = weakref.ref(SparseStatistics.of(snapshot, PREFIX))
         with store.transaction() as change:
             change.delete(np.array([0]))
@@ -246,7 +251,7 @@ def test_many_threads_get_the_same():
 
         def search():
             barrier.wait()
-            scorer = BM25Scorer(snapshot, PREFIX, ["a", "b", "j"], Weighting(), None, snapshot.mask())
+            scorer = bm25_scorer(snapshot, PREFIX, ["a", "b", "j"], Weighting(), None, snapshot.mask())
             found.append(scorer.top(20).docnums.tolist())
 
         threads = [threading.Thread(target=search) for _ in range(8)]
@@ -279,7 +284,7 @@ def test_equals_bm25s(variant):
     with stored(layout, rows_of([[terms] for terms in corpus])) as store:
         snapshot = store.snapshot
         for query in (["w5"], ["w3", "w40", "w12"], ["w1", "w1", "w49", "nothing"]):
-            scorer = BM25Scorer(snapshot, PREFIX, query, weighting, None, snapshot.mask())
+            scorer = bm25_scorer(snapshot, PREFIX, query, weighting, None, snapshot.mask())
             expected = peer.get_scores(query)
             for term in query:
                 df = sum(term in document for document in corpus)

@@ -16,6 +16,17 @@ from hybrid.kernels.weighting import VARIANTS, Weighting, length_norm
 
 K1, B = 1.2, 0.75
 
+
+def norm_of(length: float, average: float, b: float) -> float:
+    n, m = length_norm(average, b)
+    return n + m * length
+
+
+def saturate(weighting: Weighting, tf: float, norm: float) -> float:
+    p, q, factor, constant = weighting.saturation()
+    return factor * (tf + p * norm) / (tf + q * norm) + constant
+
+
 # Four documents; "rare" is in one, "half" in two, "most" in three. Lengths 2, 3, 3, 4; average 3.
 CORPUS = [
     ["rare", "most"],
@@ -57,18 +68,18 @@ def test_idf_of_four_documents(variant, frequency, expected):
     ],
 )
 def test_saturation(variant, expected):
-    norm = length_norm(np.array([2.0, 4.0]), average=2.0, b=B)
-    assert norm.tolist() == [1.0, 1.75]
-    found = Weighting(variant, K1, B).saturate(np.array([1.0, 3.0]), norm)
-    assert found[1] == pytest.approx(expected, rel=1e-14)
+    assert [norm_of(length, 2.0, B) for length in (2, 4)] == [1.0, 1.75]
+    assert saturate(Weighting(variant, K1, B), 3.0, 1.75) == pytest.approx(expected, rel=1e-14)
 
 
 def test_ends_of_the_parameters():
-    tf, norm = np.array([1.0, 2.0, 7.0]), np.array([0.5, 1.0, 3.0])
-    assert Weighting(k1=0).saturate(tf, norm).tolist() == [1, 1, 1]  # only presence counts
-    assert length_norm(np.array([1.0, 9.0]), 5.0, 0).tolist() == [1, 1]  # lengths do not count
-    assert length_norm(np.array([1.0, 10.0]), 5.0, 1).tolist() == [0.2, 2]
-    assert length_norm(np.zeros(2), 0.0, 0.75).tolist() == [0.25, 0.25]
+    assert [saturate(Weighting(k1=0), tf, norm) for tf, norm in ((1, 0.5), (7, 3))] == [
+        1,
+        1,
+    ]
+    assert [norm_of(length, 5.0, 0) for length in (1, 9)] == [1, 1]  # lengths do not count
+    assert [norm_of(length, 5.0, 1) for length in (1, 10)] == [0.2, 2]
+    assert norm_of(0, 0.0, 0.75) == 0.25
 
 
 def test_a_weighting_is_a_value():
@@ -117,9 +128,7 @@ def test_what_is_not_accepted(arguments, words):
 def test_never_negative_and_never_undefined(variant, k1, b, documents, share, tf, length):
     weighting = Weighting(variant, k1, b)
     idf = weighting.idf(documents, max(1, round(documents * share)))
-    with np.errstate(divide="raise", invalid="raise", over="raise"):
-        norm = length_norm(np.array([max(tf, length)]), 7.0, b)
-        value = float(weighting.saturate(np.array([tf]), norm)[0])
+    value = saturate(weighting, tf, norm_of(max(tf, length), 7.0, b))
     assert idf >= 0
     assert value > 0
     assert math.isfinite(idf * value)
@@ -133,9 +142,9 @@ def score(weighting: Weighting, corpus: list[list[str]], query: list[str]) -> np
         frequency = sum(term in document for document in corpus)
         for number, document in enumerate(corpus):
             if term in document:
-                norm = length_norm(np.array([float(len(document))]), average, weighting.b)
-                tf = np.array([float(document.count(term))])
-                total[number] += weighting.idf(len(corpus), frequency) * weighting.saturate(tf, norm)[0]
+                norm = norm_of(len(document), average, weighting.b)
+                value = saturate(weighting, document.count(term), norm)
+                total[number] += weighting.idf(len(corpus), frequency) * value
     return total
 
 
@@ -147,8 +156,8 @@ def absent(weighting: Weighting, corpus: list[list[str]], query: list[str], valu
         frequency = sum(term in document for document in corpus)
         for number, document in enumerate(corpus):
             if frequency and term not in document:
-                norm = length_norm(np.array([float(len(document))]), average, weighting.b)
-                total[number] += weighting.idf(len(corpus), frequency) * value(float(norm[0]))
+                norm = norm_of(len(document), average, weighting.b)
+                total[number] += weighting.idf(len(corpus), frequency) * value(norm)
     return total
 
 
@@ -189,8 +198,8 @@ def test_equals_rank_bm25_okapi(corpus, query, k1, b):
         idf = robertson if peer.idf[term] >= 0 and robertson > 0 else peer.idf[term]
         for number, document in enumerate(corpus):
             if term in document:
-                norm = length_norm(np.array([float(len(document))]), average, b)
-                expected[number] += idf * atire.saturate(np.array([float(document.count(term))]), norm)[0]
+                norm = norm_of(len(document), average, b)
+                expected[number] += idf * saturate(atire, document.count(term), norm)
     np.testing.assert_allclose(peer.get_scores(query), expected, rtol=1e-5, atol=1e-12)
 
 

@@ -1,10 +1,9 @@
-"""Terms and counts of documents: forward (document → terms) and as postings (term → documents)."""
+"""The terms of documents with their counts or weights, in memory and in the order of documents."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Self
@@ -13,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.index.segment import Segment, SegmentWriter
+from hybrid.index.sparse.merging import merge_postings
+from hybrid.index.sparse.postings import Postings, PostingsWriter, narrow
 from hybrid.index.strings import Strings
 
-_UNSIGNED = (np.uint8, np.uint16, np.uint32)
+HIGHEST_WEIGHT = 60_000.0
+"""No learned weight may be above this: float16 ends at 65,504."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,9 +26,10 @@ class SparseRows:
 
     ``vocabulary``: the terms that occur, in UTF-8 and sorted. ``indptr``: int64, shape (n + 1,);
     document i has the entries ``indptr[i]`` to ``indptr[i + 1]``. ``terms``: int32, shape
-    (entries,), positions in the vocabulary, ascending in each document. ``counts``: shape
-    (F, entries), the smallest unsigned type that holds them (or float32: learned weights).
-    ``lengths``: int32, shape (F, n), the number of terms, repetitions included.
+    (entries,), positions in the vocabulary, ascending in each document. ``values``: shape
+    (F, entries), counts in the smallest unsigned type that holds them, or (F = 1) learned weights as
+    float16. ``lengths``: int32, shape (F, n), the number of terms, repetitions included; shape
+    (0, n) for learned weights, which have none.
 
     Equal documents give equal arrays, however the rows were put together.
     """
@@ -34,7 +37,7 @@ class SparseRows:
     vocabulary: Strings
     indptr: NDArray[np.int64]
     terms: NDArray[np.int32]
-    counts: NDArray[Any]
+    values: NDArray[Any]
     lengths: NDArray[np.int32]
 
     @classmethod
@@ -42,7 +45,7 @@ class SparseRows:
         """Return the rows of documents given, for each field, as a list of terms in any order.
 
         >>> rows = SparseRows.from_terms([[["b", "a", "b"]], [[]]])
-        >>> [*rows.vocabulary], rows.counts.tolist(), rows.lengths.tolist()
+        >>> [*rows.vocabulary], rows.values.tolist(), rows.lengths.tolist()
         ([b'a', b'b'], [[1, 2]], [[3, 0]])
         """
         for number, document in enumerate(documents):
@@ -55,14 +58,39 @@ class SparseRows:
         numbers.default_factory = numbers.__len__  # a new term gets the next number
         every = chain.from_iterable(chain.from_iterable(documents))
         occurrences = np.fromiter(map(numbers.__getitem__, every), np.int64, int(sizes.sum()))
-        spelled = [term.encode(errors="surrogatepass") for term in numbers]
-        order = sorted(range(len(spelled)), key=spelled.__getitem__)
-        ordinal = np.empty(len(order), np.int64)
-        ordinal[order] = np.arange(len(order))
+        vocabulary, ordinal = _spelled(numbers)
         field = np.repeat(np.tile(np.arange(fields), n), sizes)
         starts = _offsets(sizes.reshape(n, fields).sum(axis=1))
-        indptr, terms, counts = _count(starts, ordinal[occurrences], field, len(order), fields)
-        return cls(Strings.of([spelled[i] for i in order]), indptr, terms, _narrow(counts), lengths)
+        indptr, terms, counts = _count(starts, ordinal[occurrences], field, len(ordinal), fields)
+        return cls(vocabulary, indptr, terms, narrow(counts), lengths)
+
+    @classmethod
+    def from_weights(cls, documents: Sequence[Mapping[str, float]]) -> Self:
+        """Return the rows of documents given as learned weights by term.
+
+        Weights are kept as float16, whose relative error is at most 2^-11; those that round to 0
+        are left out. They must be finite and not negative, and at most `HIGHEST_WEIGHT`.
+
+        >>> rows = SparseRows.from_weights([{"b": 0.5, "a": 2.0}, {}])
+        >>> [*rows.vocabulary], rows.values.tolist()
+        ([b'a', b'b'], [[2.0, 0.5]])
+        """
+        sizes = np.fromiter(map(len, documents), np.int64, len(documents))
+        numbers: defaultdict[str, int] = defaultdict()
+        numbers.default_factory = numbers.__len__
+        every = chain.from_iterable(documents)
+        terms = np.fromiter(map(numbers.__getitem__, every), np.int64, int(sizes.sum()))
+        values = chain.from_iterable(document.values() for document in documents)
+        weights = np.fromiter(values, np.float64, len(terms)).astype(np.float16)
+        vocabulary, ordinal = _spelled(numbers)
+        terms = ordinal[terms]
+        rows = np.repeat(np.arange(len(documents)), sizes)
+        order = np.lexsort((terms, rows))
+        order = order[weights[order] > 0]
+        indptr = _offsets(np.bincount(rows[order], minlength=len(documents)))
+        lengths = np.zeros((0, len(documents)), np.int32)
+        found = cls(vocabulary, indptr, terms[order].astype(np.int32), weights[None, order], lengths)
+        return found if len(order) == len(weights) else found.take(np.arange(len(documents)))
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -78,7 +106,7 @@ class SparseRows:
             vocabulary = vocabulary.take(np.flatnonzero(used))
             terms = (np.cumsum(used) - 1).astype(np.int32)[terms]
         lengths = np.ascontiguousarray(self.lengths[:, order])
-        return type(self)(vocabulary, indptr, terms, _narrow(self.counts[:, entries]), lengths)
+        return type(self)(vocabulary, indptr, terms, narrow(self.values[:, entries]), lengths)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -99,70 +127,46 @@ class SparseRows:
             Strings.of(union),
             _offsets(np.concatenate([np.diff(part.indptr) for part in parts])),
             np.concatenate(terms),
-            np.concatenate([part.counts for part in parts], axis=1),
+            np.concatenate([part.values for part in parts], axis=1),
             np.concatenate([part.lengths for part in parts], axis=1),
         )
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
-        """Write the rows, and the postings derived from them."""
-        self.vocabulary.write(out, f"{prefix}/vocabulary")
-        out.add(f"{prefix}/lengths", self.lengths)
-        out.add(f"{prefix}/indptr", self.indptr)
-        out.add(f"{prefix}/terms", self.terms)
-        out.add(f"{prefix}/counts", self.counts)
-        indptr, docs, entries = self._inverted()
-        out.add(f"{prefix}/postings.indptr", indptr)
-        out.add(f"{prefix}/postings.docs", docs)
-        out.add(f"{prefix}/postings.counts", np.ascontiguousarray(self.counts[:, entries]))
+        """Write the rows as postings."""
+        from hybrid.kernels.blocks import transpose
+
+        starts, docs, entries = transpose(self.indptr, self.terms, len(self.vocabulary))
+        with PostingsWriter(
+            out, prefix, self.lengths, self.values.dtype, float(self.values.max(initial=0))
+        ) as postings:
+            postings.add(self.vocabulary, starts, docs, np.ascontiguousarray(self.values[:, entries]))
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
-        """Return the rows of a segment, sharing its memory."""
-        arrays = (segment[f"{prefix}/{name}"] for name in ("indptr", "terms", "counts", "lengths"))
-        return cls(Strings.read(segment, f"{prefix}/vocabulary"), *arrays)
+        """Return the rows of a segment."""
+        from hybrid.kernels.blocks import transpose
 
-    def _inverted(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-        """Return, term after term, the documents in ascending order, and where their entries stand."""
-        from scipy.sparse import csr_array
-
-        shape = (len(self), len(self.vocabulary))
-        entries = np.arange(len(self.terms))
-        matrix = csr_array((entries, self.terms, self.indptr), shape=shape).tocsc()  # a counting sort
-        return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data.astype(np.int64)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Postings:
-    """What queries read of a segment's `SparseRows`: for each term, its documents.
-
-    ``docs``: int32, the ordinals of term t's documents, ascending, at ``indptr[t]`` to
-    ``indptr[t + 1]``; ``counts``: shape (F, postings), in the same order. ``vocabulary`` and
-    ``lengths`` as in `SparseRows`.
-    """
-
-    vocabulary: Strings
-    indptr: NDArray[np.int64]
-    docs: NDArray[np.int32]
-    counts: NDArray[Any]
-    lengths: NDArray[np.int32]
+        postings = Postings.of(segment, prefix)
+        starts, docs, values = postings.decode(0, len(postings.vocabulary))
+        indptr, terms, entries = transpose(starts, docs, postings.documents)
+        values = np.ascontiguousarray(values[:, entries])
+        return cls(postings.vocabulary, indptr, terms, values, postings.lengths)
 
     @classmethod
-    def of(cls, segment: Segment, prefix: str) -> Self:
-        """Return the postings of a segment, sharing its memory."""
-        names = ("postings.indptr", "postings.docs", "postings.counts", "lengths")
-        arrays = (segment[f"{prefix}/{name}"] for name in names)
-        return cls(Strings.read(segment, f"{prefix}/vocabulary"), *arrays)
+    def merge(
+        cls, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
+    ) -> None:
+        """Write rows of segments, given as positions in their concatenation, in bounded memory."""
+        merge_postings([Postings.of(part, prefix) for part in parts], order, out, prefix)
 
-    def find(self, term: str) -> int:
-        """Return a term's position in the vocabulary, or -1."""
-        spelled = term.encode(errors="surrogatepass")
-        position = bisect_left(self.vocabulary, spelled)
-        found = position < len(self.vocabulary) and self.vocabulary[position] == spelled
-        return position if found else -1
 
-    def entries(self, term: int) -> slice:
-        """Return where the postings of a term stand."""
-        return slice(int(self.indptr[term]), int(self.indptr[term + 1]))
+def _spelled(numbers: Mapping[str, int]) -> tuple[Strings, NDArray[np.int64]]:
+    """Return numbered terms in UTF-8 and sorted, and the place of each number among them."""
+    spelled = [term.encode(errors="surrogatepass") for term in numbers]
+    order = sorted(range(len(spelled)), key=spelled.__getitem__)
+    ordinal = np.empty(len(order), np.int64)
+    ordinal[order] = np.arange(len(order))
+    return Strings.of([spelled[i] for i in order]), ordinal
 
 
 def _count(
@@ -193,12 +197,3 @@ def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
     offsets = np.zeros(len(sizes) + 1, np.int64)
     np.cumsum(sizes, out=offsets[1:])
     return offsets
-
-
-def _narrow(counts: NDArray[Any]) -> NDArray[Any]:
-    """Return whole counts in the smallest unsigned type that holds them all; floats as they are."""
-    if counts.dtype.kind == "f":
-        return counts
-    highest = int(counts.max(initial=0))
-    dtype = next(kind for kind in _UNSIGNED if highest <= np.iinfo(kind).max)
-    return counts.astype(dtype)

@@ -1,0 +1,16 @@
+"""Sparse branches' rows and postings, and the scorers over them."""
+
+from hybrid.index.sparse.bm25 import bm25_scorer
+from hybrid.index.sparse.learned import weights_scorer
+from hybrid.index.sparse.rows import HIGHEST_WEIGHT, SparseRows
+from hybrid.index.sparse.scorer import SparseScorer
+from hybrid.index.sparse.statistics import SparseStatistics
+
+__all__ = [
+    "HIGHEST_WEIGHT",
+    "SparseRows",
+    "SparseScorer",
+    "SparseStatistics",
+    "bm25_scorer",
+    "weights_scorer",
+]

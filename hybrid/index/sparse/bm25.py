@@ -1,0 +1,84 @@
+"""BM25 over the postings of a snapshot."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from hybrid.errors import PipelineError
+from hybrid.index.snapshot import Mask, Snapshot
+from hybrid.index.sparse.scorer import Formula, SparseScorer, WeightedTerm, in_order
+from hybrid.index.sparse.statistics import FieldWeights, SparseStatistics
+from hybrid.kernels.weighting import Weighting, length_norm
+
+_HIGHEST = 1e6
+
+
+def bm25_scorer(
+    snapshot: Snapshot,
+    prefix: str,
+    query_terms: Sequence[str],
+    weighting: Weighting,
+    field_weights: FieldWeights,
+    mask: Mask,
+) -> SparseScorer:
+    """Return one query's BM25 scores, exact.
+
+    A score is Σ over the query's distinct terms of qtf · idf · saturation (see
+    `hybrid.kernels.weighting`). With several fields the simple BM25F of Robertson, Zaragoza and
+    Taylor (2004): term frequencies and lengths are weighted sums over the fields.
+
+    ``query_terms``: in any order; a repeated one counts as often as it is repeated.
+    ``field_weights``: one per field, or None for 1 each.
+
+    Raises:
+        PipelineError: the number of weights is not the number of fields, or one is not accepted.
+
+    """
+    statistics = SparseStatistics.of(snapshot, prefix)
+    weights = _checked(field_weights, statistics.fields)
+    saturation, terms = weighting.saturation(), []
+    for term, repeated in Counter(query_terms).items():
+        found = statistics.term(term, weights)
+        if found.frequency:
+            weight = repeated * weighting.idf(statistics.documents, found.frequency)
+            factor, constant = weight * saturation.factor, weight * saturation.constant
+            terms.append(WeightedTerm(term, found, factor, constant))
+    formula = statistics.table((weighting, weights), lambda: _formula(statistics, weighting, weights))
+    return SparseScorer(snapshot, statistics, in_order(terms), formula, mask)
+
+
+def _formula(statistics: SparseStatistics, weighting: Weighting, weights: FieldWeights) -> Formula:
+    """Return the formula under the parameters and the average length of now."""
+    from hybrid.kernels.levels import ceilings_of_counts
+
+    average = statistics.average_length(weights)
+    n, m = length_norm(average, weighting.b)
+    saturation = weighting.saturation()
+    p, q = saturation.p, saturation.q
+    counted = weights or (1.0,) * max(1, statistics.fields)
+    ceilings = [
+        ceilings_of_counts(
+            *postings.reference.tolist(), k1=q - p, b=weighting.b, delta=p, current=average, fields=counted
+        )
+        for postings in statistics.postings
+    ]
+    single = statistics.fields <= 1 and counted == (1.0,)
+    fields = np.array(() if single else counted, np.float64)
+    return Formula(np.array([0.0, p * n, p * m, q * n, q * m]), fields, ceilings)
+
+
+def _checked(weights: FieldWeights, fields: int) -> FieldWeights:
+    """Return field weights, None if each is 1; raise unless they are accepted."""
+    if weights is None:
+        return None
+    weights = tuple(map(float, weights))
+    if fields and len(weights) != fields:
+        raise PipelineError(f"{len(weights)} field weights are given, and the index has {fields} fields")
+    if not all(0 <= weight <= _HIGHEST for weight in weights) or not any(weights):
+        raise PipelineError(
+            f"the field weights are {weights}; give numbers from 0 to {_HIGHEST:g}, at least one above 0"
+        )
+    return None if all(weight == 1 for weight in weights) else weights

@@ -1,0 +1,37 @@
+"""Inner products of learned sparse weights over the postings of a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from hybrid.index.snapshot import Mask, Snapshot
+from hybrid.index.sparse.scorer import Formula, SparseScorer, WeightedTerm, in_order
+from hybrid.index.sparse.statistics import SparseStatistics
+
+
+def weights_scorer(
+    snapshot: Snapshot, prefix: str, query: Mapping[str, float], mask: Mask, optimism: float = 1.0
+) -> SparseScorer:
+    """Return one query's inner products with all documents' stored weights.
+
+    ``query``: weights above 0 by term. ``optimism``: 1 for the exact top; below 1, windows of documents
+    are skipped though their bound, times this, only just misses what is needed, which is faster and
+    may miss documents (the α of Mallia, Suel and Tonellotto 2024).
+    """
+    statistics = SparseStatistics.of(snapshot, prefix)
+    terms = [
+        WeightedTerm(term, found, weight)
+        for term, weight in query.items()
+        if (found := statistics.term(term)).frequency
+    ]
+    formula = statistics.table("weights", lambda: _formula(statistics))
+    return SparseScorer(snapshot, statistics, in_order(terms), formula, mask, optimism)
+
+
+def _formula(statistics: SparseStatistics) -> Formula:
+    from hybrid.kernels.levels import ceilings_of_weights
+
+    ceilings = [ceilings_of_weights()] * len(statistics.postings)
+    return Formula(np.array([1.0, 0.0, 0.0, 0.0, 0.0]), np.empty(0, np.float64), ceilings)
