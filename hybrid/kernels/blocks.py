@@ -18,7 +18,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 WIDTH = 256
@@ -29,131 +28,47 @@ MOST_DOCUMENTS = 1 << 24
 """Documents in a segment: as many as the window numbers can tell apart."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def pack(
-    starts: NDArray[Any], docs: NDArray[Any], worth: NDArray[Any]
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    starts: NDArray[np.int64], docs: NDArray[np.int32], worth: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.uint16], NDArray[np.uint8], NDArray[np.uint8]]:
     """Return ``blocks`` (int64), ``windows``, ``sizes`` and ``levels`` of postings.
 
-    ``starts``: int64, shape (terms + 1,). ``docs``: int32, shape (postings,), ascending in each
-    term. ``worth``: uint8, shape (postings,); a block's level is the highest of its postings'.
+    ``starts``: int64, shape (terms + 1,), no term without postings. ``docs``: int32, shape
+    (postings,), ascending in each term. ``worth``: uint8, shape (postings,); a block's level is
+    the highest of its postings'.
     """
-    terms = len(starts) - 1
-    blocks = np.zeros(terms + 1, np.int64)
-    for term in range(terms):
-        count, before = 0, -1
-        for at in range(starts[term], starts[term + 1]):
-            window = docs[at] >> SHIFT
-            if window != before:
-                count += 1
-                before = window
-        blocks[term + 1] = blocks[term] + count
-    windows = np.empty(blocks[terms], np.uint16)
-    sizes = np.empty(blocks[terms], np.uint8)
-    levels = np.empty(blocks[terms], np.uint8)
-    block = -1
-    for term in range(terms):
-        before = -1
-        for at in range(starts[term], starts[term + 1]):
-            window = docs[at] >> SHIFT
-            if window != before:
-                block += 1
-                before = window
-                windows[block] = window
-                sizes[block] = 0
-                levels[block] = worth[at]
-            else:
-                sizes[block] += 1
-                levels[block] = max(levels[block], worth[at])
-    return blocks, windows, sizes, levels
+    window = docs >> SHIFT
+    first = np.ones(len(docs), np.bool_)
+    np.not_equal(window[1:], window[:-1], out=first[1:])
+    first[starts[:-1]] = True
+    begins = np.flatnonzero(first)
+    blocks = np.searchsorted(begins, starts)
+    sizes = np.diff(begins, append=len(docs)) - 1
+    levels = np.maximum.reduceat(worth, begins) if len(docs) else worth
+    return blocks, window[begins].astype(np.uint16), sizes.astype(np.uint8), levels
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def unpack(windows: NDArray[Any], sizes: NDArray[Any], docs: NDArray[Any]) -> NDArray[Any]:
+def unpack(
+    windows: NDArray[np.uint16], sizes: NDArray[np.uint8], docs: NDArray[np.uint8]
+) -> NDArray[np.int32]:
     """Return the ordinals of the documents of consecutive blocks: int32, shape (postings,)."""
-    ordinals = np.empty(len(docs), np.int32)
-    at = 0
-    for block in range(len(windows)):
-        base = np.int32(windows[block]) << SHIFT
-        for _ in range(np.int32(sizes[block]) + 1):
-            ordinals[at] = base + docs[at]
-            at += 1
+    bases = windows.astype(np.int32) << SHIFT
+    ordinals = np.repeat(bases, sizes.astype(np.int64) + 1)
+    ordinals += docs
     return ordinals
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
 def transpose(
-    indptr: NDArray[Any], columns: NDArray[Any], size: int
-) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
+    indptr: NDArray[np.int64], columns: NDArray[np.int32], size: int
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
     """Turn rows of a sparse matrix into columns: return where each begins, its rows, and its entries.
 
     ``indptr``: int64, shape (rows + 1,). ``columns``: int32, shape (entries,), all below ``size``.
     Returned are int64 (size + 1,); int32 (entries,), the rows of each column in ascending order;
-    and int64 (entries,), where those entries stood. A counting sort, in linear time.
+    and int64 (entries,), where those entries stood.
     """
-    starts = np.zeros(size + 1, np.int64)
-    for entry in range(len(columns)):
-        starts[columns[entry] + 1] += 1
-    for column in range(size):
-        starts[column + 1] += starts[column]
-    free = starts[:size].copy()
-    rows = np.empty(len(columns), np.int32)
-    entries = np.empty(len(columns), np.int64)
-    for row in range(len(indptr) - 1):
-        for entry in range(indptr[row], indptr[row + 1]):
-            at = free[columns[entry]]
-            free[columns[entry]] += 1
-            rows[at] = row
-            entries[at] = entry
-    return starts, rows, entries
+    from scipy.sparse import csr_array
 
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def find(data: NDArray[Any], offsets: NDArray[Any], wanted: NDArray[Any]) -> int:
-    """Return the position of a byte string in a sorted column of them (see `Strings`), or -1."""
-    low, high = 0, len(offsets) - 1
-    while low < high:
-        middle = (low + high) >> 1
-        start, stop = offsets[middle], offsets[middle + 1]
-        shorter = min(stop - start, len(wanted))
-        order = 0
-        for i in range(shorter):
-            if data[start + i] != wanted[i]:
-                order = 1 if data[start + i] > wanted[i] else -1
-                break
-        if order == 0:
-            order = np.sign(stop - start - len(wanted))
-        if order == 0:
-            return middle
-        if order < 0:
-            low = middle + 1
-        else:
-            high = middle
-    return -1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def count(
-    windows: NDArray[Any],
-    sizes: NDArray[Any],
-    docs: NDArray[Any],
-    values: NDArray[Any],
-    fields: NDArray[Any],
-    live: NDArray[Any],
-) -> int:
-    """Count the postings of consecutive blocks whose document is live and has a value in some field.
-
-    ``fields``: float64, shape (F,), of which those above 0 count; empty for all. ``live``: bool, one
-    per document; empty if all are live.
-    """
-    found = at = 0
-    for block in range(len(windows)):
-        base = np.int64(windows[block]) << SHIFT
-        for _ in range(np.int64(sizes[block]) + 1):
-            if len(live) == 0 or live[base + docs[at]]:
-                has = len(fields) == 0
-                for field in range(len(fields)):
-                    has |= fields[field] > 0 and values[field, at] > 0
-                found += has
-            at += 1
-    return found
+    entries: Any = np.arange(len(columns))
+    matrix = csr_array((entries, columns, indptr), shape=(len(indptr) - 1, size)).tocsc()
+    return matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32), matrix.data

@@ -12,7 +12,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 STEPS = 255
@@ -21,24 +20,18 @@ _SAFE = 1 + 1e-9
 """More than the rounding of the few operations that make a level or a bound."""
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def of_counts(
-    docs: NDArray[Any], values: NDArray[Any], lengths: NDArray[Any], average: float
-) -> NDArray[Any]:
+def reference_norms(lengths: NDArray[np.int32], average: float) -> NDArray[np.float64]:
+    """Return each document's norm under the reference: float64; ``lengths``: shape (F, documents)."""
+    return 1 - _B + _B / average * lengths.sum(axis=0, dtype=np.float64)
+
+
+def of_counts(values: NDArray[Any], norms: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return the levels (uint8, at least 1) of postings with counts.
 
-    ``docs``: int32, shape (n,). ``values``: shape (F, n). ``lengths``: int32, shape (F, documents).
-    ``average``: the reference's average length, above 0.
+    ``values``: shape (F, n). ``norms``: float64, shape (n,), the `reference_norms` of their documents.
     """
-    levels = np.empty(len(docs), np.uint8)
-    for at in range(len(docs)):
-        tf = length = 0.0
-        for field in range(len(values)):
-            tf += values[field, at]
-            length += lengths[field, docs[at]]
-        x = tf / (1 - _B + _B * length / average)
-        levels[at] = min(STEPS, max(1, np.int64(np.ceil(STEPS * _SAFE * x / (x + _K1)))))
-    return levels
+    x = values.sum(axis=0, dtype=np.float64) / norms
+    return np.clip(np.ceil(STEPS * _SAFE * x / (x + _K1)), 1, STEPS).astype(np.uint8)
 
 
 def of_weights(weights: NDArray[Any], peaks: NDArray[Any]) -> NDArray[np.uint8]:

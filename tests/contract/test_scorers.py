@@ -28,10 +28,19 @@ def documents(rng, n):
         yield hybrid.Document(id, text, rng.choice(WORDS), metadata, {"branch": vector})
 
 
-@pytest.fixture(params=list(KINDS))
-def index(request, tmp_path):
+WAYS = [
+    pytest.param((kind, compiled), id=kind + (", compiled" if compiled else ""))
+    for kind, branch in KINDS.items()
+    for compiled in ([False, True] if branch.kind == "sparse" else [False])
+]
+
+
+@pytest.fixture(params=WAYS)
+def index(request, tmp_path, monkeypatch):
     """Three segments with ties and deleted documents."""
-    branch, rng = KINDS[request.param], random.Random(7)
+    kind, compiled = request.param
+    monkeypatch.setattr("hybrid.index.sparse.scorer.compiling_pays", lambda expected: compiled)
+    branch, rng = KINDS[kind], random.Random(7)
     found = [
         d if branch.kind == "dense" else hybrid.Document(d.id, d.text, d.title, d.metadata)
         for d in documents(rng, 150)

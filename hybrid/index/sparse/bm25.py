@@ -9,8 +9,10 @@ import numpy as np
 
 from hybrid.errors import PipelineError
 from hybrid.index.snapshot import Mask, Snapshot
-from hybrid.index.sparse.scorer import Formula, SparseScorer, WeightedTerm, in_order
+from hybrid.index.sparse.query import Formula, WeightedTerm
+from hybrid.index.sparse.scorer import SparseScorer, in_order
 from hybrid.index.sparse.statistics import FieldWeights, SparseStatistics
+from hybrid.kernels.levels import ceilings_of_counts
 from hybrid.kernels.weighting import Weighting, length_norm
 
 _HIGHEST = 1e6
@@ -52,8 +54,6 @@ def bm25_scorer(
 
 def _formula(statistics: SparseStatistics, weighting: Weighting, weights: FieldWeights) -> Formula:
     """Return the formula under the parameters and the average length of now."""
-    from hybrid.kernels.levels import ceilings_of_counts
-
     average = statistics.average_length(weights)
     n, m = length_norm(average, weighting.b)
     saturation = weighting.saturation()

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 import numpy as np
 
 from hybrid.index.snapshot import Mask, Snapshot
-from hybrid.index.sparse.scorer import Formula, SparseScorer, WeightedTerm, in_order
+from hybrid.index.sparse.query import Formula, WeightedTerm
+from hybrid.index.sparse.scorer import SparseScorer, in_order
 from hybrid.index.sparse.statistics import SparseStatistics
+from hybrid.kernels.levels import ceilings_of_weights
 
 
 def weights_scorer(
@@ -31,7 +33,5 @@ def weights_scorer(
 
 
 def _formula(statistics: SparseStatistics) -> Formula:
-    from hybrid.kernels.levels import ceilings_of_weights
-
     ceilings = [ceilings_of_weights()] * len(statistics.postings)
     return Formula(np.array([1.0, 0.0, 0.0, 0.0, 0.0]), np.empty(0, np.float64), ceilings)

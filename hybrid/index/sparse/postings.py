@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from numpy.typing import DTypeLike, NDArray
 from hybrid.errors import StorageError
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.strings import Strings
+from hybrid.kernels import levels
+from hybrid.kernels.blocks import MOST_DOCUMENTS, WIDTH, pack, unpack
 from hybrid.types import Bools, Doubles, Floats
 
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
@@ -66,10 +69,10 @@ class Postings:
 
     def find(self, term: str) -> int:
         """Return a term's position in the vocabulary, or -1."""
-        from hybrid.kernels.blocks import find
-
-        spelled = np.frombuffer(term.encode(errors="surrogatepass"), np.uint8)
-        return int(find(self.vocabulary.data, self.vocabulary.offsets, spelled))
+        spelled = term.encode(errors="surrogatepass")
+        position = bisect_left(self.vocabulary, spelled)
+        found = position < len(self.vocabulary) and self.vocabulary[position] == spelled
+        return position if found else -1
 
     def span(self, first: int, last: int) -> tuple[slice, slice]:
         """Return where the blocks and the postings of the terms from ``first`` to ``last`` - 1 stand."""
@@ -78,21 +81,13 @@ class Postings:
 
     def frequency(self, term: int, live: Bools | None, fields: tuple[float, ...] | None) -> int:
         """Count the live documents of a term, in fields that weigh more than 0 (None: in any)."""
-        from hybrid.kernels.blocks import count
-
-        blocks, entries = self.span(term, term + 1)
         if live is None and not fields:
-            return int(entries.stop - entries.start)
-        return int(
-            count(
-                self.windows[blocks],
-                self.sizes[blocks],
-                self.docs[entries],
-                self.values[:, entries],
-                np.array(fields or (), np.float64),
-                readonly(np.empty(0, np.bool_) if live is None else live),
-            )
-        )
+            return int(self.starts[term + 1]) - int(self.starts[term])
+        _, docs, values = self.decode(term, term + 1)
+        holds = np.ones(len(docs), np.bool_) if live is None else live[docs]
+        if fields:
+            holds &= (values[[weight > 0 for weight in fields]] > 0).any(axis=0)
+        return int(np.count_nonzero(holds))
 
     def decode(self, first: int, last: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any]]:
         """Return the postings of the terms from ``first`` to ``last`` - 1.
@@ -100,8 +95,6 @@ class Postings:
         Returned are: int64, shape (terms + 1,), where each term's begin; int32, the ordinals of their
         documents; and their values, shape (F, postings), float16 if they are learned.
         """
-        from hybrid.kernels.blocks import unpack
-
         blocks, entries = self.span(first, last)
         starts = self.starts[first : last + 1].astype(np.int64) - entries.start
         docs = unpack(self.windows[blocks], self.sizes[blocks], self.docs[entries])
@@ -119,8 +112,6 @@ class PostingsWriter:
     def __init__(
         self, out: SegmentWriter, prefix: str, lengths: NDArray[np.int32], dtype: DTypeLike, highest: float
     ) -> None:
-        from hybrid.kernels.blocks import MOST_DOCUMENTS
-
         if lengths.shape[1] > MOST_DOCUMENTS:
             raise StorageError(
                 f"a segment can hold {MOST_DOCUMENTS:,} documents, and this one would have "
@@ -132,6 +123,7 @@ class PostingsWriter:
         sums = lengths.sum(axis=0, dtype=np.int64)
         average = float(sums.mean()) if len(sums) and len(lengths) else 0.0
         self._reference = (max(average, 1.0), float(sums.max(initial=0)))
+        self._norms = levels.reference_norms(lengths, self._reference[0])
         self._highest = 0
         self._files = ExitStack()
         self._columns: dict[str, _Spool] = {}
@@ -149,11 +141,9 @@ class PostingsWriter:
         self, vocabulary: Strings, starts: NDArray[np.int64], docs: NDArray[np.int32], values: NDArray[Any]
     ) -> None:
         """Add the next terms, sorted, with their postings as `Postings.decode` gives them."""
-        from hybrid.kernels.blocks import WIDTH, pack
-
         if not len(vocabulary):
             return
-        blocks, windows, sizes, levels = pack(starts, docs, self._worth(starts, docs, values))
+        blocks, windows, sizes, bounds = pack(starts, docs, self._worth(starts, docs, values))
         columns = self._columns
         columns["blocks"].add(blocks[1:] + self._blocks)
         columns["starts"].add(starts[1:] + self._postings)
@@ -161,7 +151,7 @@ class PostingsWriter:
         columns["vocabulary.data"].add(vocabulary.data)
         columns["windows"].add(windows)
         columns["sizes"].add(sizes)
-        columns["levels"].add(levels)
+        columns["levels"].add(bounds)
         columns["docs"].add((docs & (WIDTH - 1)).astype(np.uint8))
         for field, row in enumerate(values):
             columns[f"values.{field}"].add(row.astype(self._dtype, copy=False))
@@ -177,11 +167,8 @@ class PostingsWriter:
     def _worth(
         self, starts: NDArray[np.int64], docs: NDArray[np.int32], values: NDArray[Any]
     ) -> NDArray[np.uint8]:
-        from hybrid.kernels import levels
-
         if not self._learned:
-            worth: NDArray[np.uint8] = levels.of_counts(docs, values, self._lengths, self._reference[0])
-            return worth
+            return levels.of_counts(values, self._norms[docs])
         weights = values[0].astype(np.float32)
         peaks = np.maximum.reduceat(weights, starts[:-1])
         self._columns["peaks"].add(peaks)

@@ -15,6 +15,7 @@ from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.sparse.merging import merge_postings
 from hybrid.index.sparse.postings import Postings, PostingsWriter, narrow
 from hybrid.index.strings import Strings
+from hybrid.kernels.blocks import transpose
 
 HIGHEST_WEIGHT = 60_000.0
 """No learned weight may be above this: float16 ends at 65,504."""
@@ -133,8 +134,6 @@ class SparseRows:
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Write the rows as postings."""
-        from hybrid.kernels.blocks import transpose
-
         starts, docs, entries = transpose(self.indptr, self.terms, len(self.vocabulary))
         with PostingsWriter(
             out, prefix, self.lengths, self.values.dtype, float(self.values.max(initial=0))
@@ -144,8 +143,6 @@ class SparseRows:
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
         """Return the rows of a segment."""
-        from hybrid.kernels.blocks import transpose
-
         postings = Postings.of(segment, prefix)
         starts, docs, values = postings.decode(0, len(postings.vocabulary))
         indptr, terms, entries = transpose(starts, docs, postings.documents)

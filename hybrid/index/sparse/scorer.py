@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.index.ranks import Standing, true_ranks
-from hybrid.index.snapshot import Mask, Snapshot
-from hybrid.index.sparse.postings import Postings, readonly
-from hybrid.index.sparse.statistics import SparseStatistics, TermStatistics
+from hybrid.index.snapshot import Mask, SegmentView, Snapshot
+from hybrid.index.sparse.compiled import Compiled
+from hybrid.index.sparse.interpreted import SECONDS_PER_POSTING, Interpreted
+from hybrid.index.sparse.query import Answers, Formula, SegmentQuery, WeightedTerm
+from hybrid.index.sparse.statistics import SparseStatistics
+from hybrid.kernels.compiling import compiling_pays
 from hybrid.ranking import Ranking, merge
-from hybrid.threads import parallel, thread_count
-from hybrid.types import Docnums, Doubles, Floats, TermMatch
-
-_SHARED = 1 << 22
-"""From so many postings a query's windows are shared among threads."""
-
-_EVERYTHING = readonly(np.empty(0, np.bool_))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Formula:
-    """How values become scores; see `hybrid.kernels.postings`.
-
-    ``ceilings``: what a value is worth at most at each level, for each segment, float64 (256,).
-    """
-
-    form: Doubles
-    fields: Doubles
-    ceilings: Sequence[Doubles]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WeightedTerm:
-    """A term of the query: what its saturation is multiplied by, and what is added to that."""
-
-    term: str
-    statistics: TermStatistics
-    factor: float
-    constant: float = 0.0
+from hybrid.types import Docnums, Floats, TermMatch
 
 
 class SparseScorer:
@@ -65,10 +39,11 @@ class SparseScorer:
     ) -> None:
         self._snapshot, self._mask, self._optimism = snapshot, mask, optimism
         self._terms = terms
-        self._parts = [
-            _Part(postings, number, terms, formula, mask.parts[number])
-            for number, postings in enumerate(statistics.postings)
-        ]
+        self._parts: list[tuple[SegmentView, SegmentQuery, Answers]] = []
+        for number, view in enumerate(snapshot.segments):
+            query = SegmentQuery.of(statistics.postings[number], number, terms, formula, mask.parts[number])
+            if query.terms:
+                self._parts.append((view, query, _answers(query)))
 
     @property
     def exact(self) -> bool:
@@ -82,30 +57,29 @@ class SparseScorer:
 
     def top(self, k: int) -> Ranking:
         """Return the best ``k`` documents that score above 0."""
-        if k <= 0 or not self._terms:
-            return merge([], k, self._snapshot.ids)
         floor = np.zeros(1, np.float64)  # a score that k documents reach: later segments need not look below
         rankings = []
-        for view, part in zip(self._snapshot.segments, self._parts, strict=True):
-            for ordinals, scores in part.best(min(k, view.size), self._optimism, floor, k):
-                rankings.append(Ranking(ordinals + view.base if view.base else ordinals, scores))
+        for view, _, answers in self._parts if k > 0 else ():
+            fewer = min(k, view.size)
+            found = answers.best(fewer, self._optimism, floor if fewer == k else floor.copy())
+            rankings += [Ranking(ordinals + view.base, scores) for ordinals, scores in found]
         return merge(rankings, k, self._snapshot.ids)
 
     def scores(self, docnums: Docnums) -> Floats:
         """Return the score of each document, whether or not the mask lets it through."""
         docnums = np.asarray(docnums, np.int64)
         scores = np.zeros(len(docnums), np.float32)
-        for part, here, ordinals in self._located(docnums):
-            scores[here] = part.contributions(ordinals)[0]
+        for _, answers, here, ordinals in self._located(docnums):
+            scores[here] = answers.contributions(ordinals)[0]
         return scores
 
     def ranks(self, docnums: Docnums) -> NDArray[np.int64]:
         """Return each document's rank from 1, or 0 where it is not ranked."""
         docnums = np.asarray(docnums, np.int64)
         scores = self.scores(docnums)
-        for part, here, ordinals in self._located(docnums):
-            if len(part.mask):
-                scores[here] *= part.mask[ordinals]
+        for query, _, here, ordinals in self._located(docnums):
+            if len(query.mask):
+                scores[here] *= query.mask[ordinals]
         ranked = np.flatnonzero(scores)
         ranks = np.zeros(len(docnums), np.int64)
         if len(ranked):
@@ -116,125 +90,45 @@ class SparseScorer:
         """Return the lowest score of an eligible document: 0.0 if one is not ranked, or there are none."""
         if sum(term.statistics.frequency for term in self._terms) < self.eligible:
             return 0.0
-        found = [part.reaching(0.0)[1] for part in self._parts]
+        found = [answers.reaching(0.0)[1] for _, _, answers in self._parts]
         if sum(map(len, found)) < self.eligible or not self.eligible:
             return 0.0
         return min(float(scores.min()) for scores in found if len(scores))
 
     def matches(self, docnum: int) -> list[TermMatch]:
         """Return the query's terms in a document, the one that adds most first."""
-        number, ordinal = self._snapshot.locate(docnum)
-        part = self._parts[number]
-        added = part.contributions(np.array([ordinal], np.int64))[1][0]
-        found = [
-            TermMatch(part.terms[n].term, part.terms[n].factor, float(added[n]))
-            for n in np.flatnonzero(added >= 0).tolist()
-        ]
+        found: list[TermMatch] = []
+        for query, answers, _, ordinals in self._located(np.array([docnum], np.int64)):
+            added = answers.contributions(ordinals)[1][0].tolist()
+            found += [
+                TermMatch(term.term, term.factor, score)
+                for term, score in zip(query.terms, added, strict=True)
+                if score >= 0
+            ]
         return sorted(found, key=lambda match: (-match.score, match.term))
 
     def _standing(self, number: int, levels: Floats) -> Standing:
         """Return how a segment's ranked documents stand to scores, given in ascending order."""
-        ordinals, scores = self._parts[number].reaching(float(levels[0]))
+        base = self._snapshot.segments[number].base
+        found = [answers.reaching(float(levels[0])) for view, _, answers in self._parts if view.base == base]
+        ordinals, scores = found[0] if found else (np.empty(0, np.int64), np.empty(0, np.float32))
         ascending = np.sort(scores)
         left = np.searchsorted(ascending, levels, "left")
         right = np.searchsorted(ascending, levels, "right")
         return Standing(len(ascending) - right, right - left, lambda level: ordinals[scores == levels[level]])
 
-    def _located(self, docnums: Docnums) -> Iterator[tuple[_Part, Any, Docnums]]:
-        """Yield each segment's part of the query, which of the documents it holds, and their ordinals."""
-        if len(self._parts) == 1:
-            yield self._parts[0], slice(None), docnums
-            return
-        for view, part in zip(self._snapshot.segments, self._parts, strict=True):
+    def _located(self, docnums: Docnums) -> Iterator[tuple[SegmentQuery, Answers, Any, Docnums]]:
+        """Yield, for each segment with a term, which of the documents it holds, and their ordinals there."""
+        for view, query, answers in self._parts:
             here = (docnums >= view.base) & (docnums < view.base + view.size)
             if here.any():
-                yield part, here, docnums[here] - view.base
+                yield query, answers, here, docnums[here] - view.base
 
 
-class _Part:
-    """A query against one segment."""
-
-    def __init__(
-        self,
-        postings: Postings,
-        number: int,
-        terms: Sequence[WeightedTerm],
-        formula: Formula,
-        mask: NDArray[np.bool_] | None,
-    ) -> None:
-        self.terms = [term for term in terms if term.statistics.positions[number] >= 0]
-        self.mask = _EVERYTHING if mask is None else readonly(mask)
-        self._postings = postings
-        self._positions = [term.statistics.positions[number] for term in self.terms]
-        self._factors = np.array([term.factor for term in self.terms], np.float64)
-        self._constants = np.array([term.constant for term in self.terms], np.float64)
-        self._ceilings = formula.ceilings[number]
-        self._segment = (postings.docs, postings.values, postings.lengths, formula.fields, formula.form)
-        self._laid: tuple[Any, Any, Any] | None = None
-
-    def best(
-        self, k: int, optimism: float, floor: Doubles, wanted: int
-    ) -> list[tuple[NDArray[np.int64], Floats]]:
-        """Return the ordinals and scores of the best ``k``, in one list or several.
-
-        ``floor`` holds a score that ``wanted`` documents reach; it is raised where k is ``wanted``.
-        """
-        from hybrid.kernels.postings import best
-
-        if not self.terms:
-            return []
-        plan, reached = self._plan(), floor if k == wanted else floor.copy()
-        total = sum(self._postings.starts[p + 1] - self._postings.starts[p] for p in self._positions)
-        parts = thread_count() if total >= _SHARED else 1
-        query = (self._factors, self._constants, self._tops(), self._ceilings, self.mask, k, optimism)
-        return parallel(lambda part: best(*plan, *self._segment, *query, part, parts, reached), range(parts))
-
-    def reaching(self, needed: float) -> tuple[NDArray[np.int64], Floats]:
-        """Return the eligible documents that score above 0 and at least ``needed``, by ordinal."""
-        from hybrid.kernels.postings import reaching
-
-        if not self.terms:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        query = (self._factors, self._constants, self._tops(), self._ceilings, self.mask)
-        found: tuple[NDArray[np.int64], Floats] = reaching(*self._plan(), *self._segment, *query, needed)
-        return found
-
-    def contributions(self, ordinals: NDArray[np.int64]) -> tuple[Floats, Doubles]:
-        """Return documents' scores, and what each of ``terms`` adds (-1: it is not there)."""
-        from hybrid.kernels.postings import contributions
-
-        if not self.terms:
-            return np.zeros(len(ordinals), np.float32), np.zeros((len(ordinals), 0), np.float64)
-        found: tuple[Floats, Doubles] = contributions(
-            self._plan()[0], *self._segment, self._factors, self._constants, ordinals
-        )
-        return found
-
-    def _plan(self) -> tuple[Any, Any, Any]:
-        """Return the query's blocks by window (`hybrid.kernels.postings.plan`), laid out once."""
-        from hybrid.kernels.postings import plan
-
-        if self._laid is None:
-            postings, at = self._postings, np.array(self._positions, np.int64)
-            self._laid = plan(
-                postings.blocks[at].astype(np.int64),
-                postings.blocks[at + 1].astype(np.int64),
-                postings.starts[at].astype(np.int64),
-                postings.windows,
-                postings.sizes,
-                postings.levels,
-                postings.documents,
-                self._tops(),
-                self._constants,
-                self._ceilings,
-            )
-        return self._laid
-
-    def _tops(self) -> Doubles:
-        """Return what a ceiling of 1 is worth, for each term."""
-        if not self._postings.learned:
-            return self._factors
-        return self._factors * self._postings.peaks[self._positions]
+def _answers(query: SegmentQuery) -> Answers:
+    """Return the cheapest way to answer a query."""
+    expected = query.postings_read() * SECONDS_PER_POSTING
+    return Compiled(query) if compiling_pays(expected) else Interpreted(query)
 
 
 def in_order(terms: Sequence[WeightedTerm]) -> list[WeightedTerm]:
