@@ -41,7 +41,7 @@ bench: $(VENV)/.test
 	$(BIN)/python eval/quality.py --data $(DATA)
 
 clean:
-	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis .numba *.egg-info
 
 # The bundled model's package depends on torch, which the engine does not need: installed without
 # its dependencies it is 84 MB instead of gigabytes.

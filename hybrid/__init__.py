@@ -1,6 +1,6 @@
 """Hybrid retrieval: BM25 and dense search over one collection, fused exactly and explained."""
 
-from hybrid.branches import BM25, Branch, Dense
+from hybrid.branches import BM25, Branch, Dense, Sparse
 from hybrid.branches.bm25 import FieldWeights
 from hybrid.corpus import read, read_qrels, read_queries
 from hybrid.encoders import register as register_encoder
@@ -65,7 +65,7 @@ __all__ = [
     "Result", "Hit", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
-    "Branch", "BM25", "FieldWeights", "Dense", "Analyzer", "analyzer", "analyzer_names",
+    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Analyzer", "analyzer", "analyzer_names",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
     "Rerank", "Reranker", "DenseEncoder", "DenseBatch", "register_encoder",

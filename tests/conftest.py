@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Compiled code is kept under the state of all its sources: numba itself looks only at the one file
+# of a function, not at what that calls.
+KERNELS = sorted((ROOT / "hybrid" / "kernels").glob("*.py"))
+STATE = blake2b(b"".join(path.read_bytes() for path in KERNELS), digest_size=8).hexdigest()
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba" / STATE))
 
 
 @pytest.fixture(scope="session")

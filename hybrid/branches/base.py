@@ -40,6 +40,11 @@ class Branch(Protocol):
         ...
 
     @property
+    def takes_vectors(self) -> bool:
+        """Whether documents and queries may bring ready-made vectors for it."""
+        ...
+
+    @property
     def models(self) -> tuple[str, ...]:
         """The models whose fingerprints the index must store."""
         ...

@@ -69,6 +69,7 @@ class BM25:
     name: str = "bm25"
 
     kind: ClassVar[BranchKind] = "sparse"
+    takes_vectors: ClassVar[bool] = False
     models: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[type[Rows]] = SparseRows
 

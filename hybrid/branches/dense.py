@@ -44,6 +44,7 @@ class Dense:
     name: str = "dense"
 
     kind: ClassVar[BranchKind] = "dense"
+    takes_vectors: ClassVar[bool] = True
     rows: ClassVar[type[Rows]] = DenseRows
 
     def __post_init__(self) -> None:

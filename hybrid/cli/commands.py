@@ -146,7 +146,10 @@ def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
         if document.metadata:
             record["metadata"] = document.metadata
         if document.vectors:
-            record["vectors"] = {name: vector.tolist() for name, vector in document.vectors.items()}
+            record["vectors"] = {
+                name: vector if isinstance(vector, dict) else vector.tolist()
+                for name, vector in document.vectors.items()
+            }
         file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 

@@ -23,12 +23,12 @@ def checked_query(query: str | Query, pipeline: Pipeline) -> Query:
 
 def check_vectors(whose: str, vectors: Mapping[str, Any], branches: Sequence[Branch]) -> None:
     """Refuse ready-made vectors that no branch would read."""
-    dense = [branch.name for branch in branches if branch.kind == "dense"]
+    taking = [branch.name for branch in branches if branch.takes_vectors]
     if not isinstance(vectors, Mapping):
         raise InputError(f"vectors of {whose} is {vectors!r}; give a mapping from branch names to vectors")
     for name in vectors:
-        if name not in dense:
-            known = f"the dense branches are {', '.join(dense)}" if dense else "there is no dense branch"
+        if name not in taking:
+            known = f"the branches that take one are {', '.join(taking)}" if taking else "no branch takes one"
             raise InputError(f"{whose} brings a vector for branch {name!r}; {known}")
 
 

@@ -15,17 +15,31 @@ KINDS = {
     "bm25": hybrid.BM25(analyzer="simple", name="branch"),
     "bm25 in fields": hybrid.BM25(analyzer="simple", fields={"title": 2.5}, name="branch"),
     "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
+    "sparse": hybrid.Sparse(name="branch"),
     "dense": hybrid.Dense(dimension=DIMENSION, name="branch"),
 }
 
 
-def documents(rng, n):
+def weights_of(text):
+    """Learned weights that a text could have: more often, more weight."""
+    words = text.split()
+    return {word: 0.5 + 0.75 * words.count(word) for word in words}
+
+
+def vectors_of(branch, text, vector):
+    if not branch.takes_vectors:
+        return {}
+    return {"branch": weights_of(text) if branch.kind == "sparse" else vector}
+
+
+def documents(rng, n, branch):
     for number in range(n):
         text = " ".join(rng.choices(WORDS, weights=[1 / (w + 1) for w in range(25)], k=rng.randint(0, 8)))
         vector = [rng.choice([-1.0, 0.0, 0.5]) for _ in range(DIMENSION)]
         metadata = {"part": rng.randrange(4)}
         id = f"{rng.randrange(1000):03}-{number}"
-        yield hybrid.Document(id, text, rng.choice(WORDS), metadata, {"branch": vector})
+        title = rng.choice(WORDS)
+        yield hybrid.Document(id, text, title, metadata, vectors_of(branch, f"{title} {text}", vector))
 
 
 WAYS = [
@@ -41,10 +55,7 @@ def index(request, tmp_path, monkeypatch):
     kind, compiled = request.param
     monkeypatch.setattr("hybrid.index.sparse.scorer.compiling_pays", lambda expected: compiled)
     branch, rng = KINDS[kind], random.Random(7)
-    found = [
-        d if branch.kind == "dense" else hybrid.Document(d.id, d.text, d.title, d.metadata)
-        for d in documents(rng, 150)
-    ]
+    found = [*documents(rng, 150, branch)]
     with hybrid.create(tmp_path / "index", found[:60], hybrid.Pipeline([branch])) as index:
         index.add(found[60:100])
         index.add(found[100:])
@@ -60,7 +71,7 @@ def asked(request, index):
     queries = []
     for text in ("w0", "w1 w2 w2 w9", "", "unknown"):
         vector = [rng.uniform(-1, 1) for _ in range(DIMENSION)] if text else [0.0] * DIMENSION
-        queries.append(hybrid.Query(text, {"branch": vector} if branch.kind == "dense" else {}))
+        queries.append(hybrid.Query(text, vectors_of(branch, text, vector)))
     encoded = branch.encode_queries(queries, index._encoders)
     return snapshot, mask, branch, [branch.scorer(snapshot, query, mask) for query in encoded]
 
@@ -150,7 +161,7 @@ def test_matches_add_up(asked):
 
 def test_merging_segments_changes_no_score(index):
     (branch,) = index.pipeline.branches
-    query = hybrid.Query("w0 w3", {"branch": [0.3] * DIMENSION} if branch.kind == "dense" else {})
+    query = hybrid.Query("w0 w3", vectors_of(branch, "w0 w3", [0.3] * DIMENSION))
     before = index.search(query, 50).hits
     assert index.optimize()
     assert len(index._store.snapshot.segments) == 1

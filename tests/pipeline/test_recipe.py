@@ -158,7 +158,7 @@ def test_a_foreign_part_cannot_be_written() -> None:
 
         name, kind, encode_documents = "searcher", "dense", None
 
-    with pytest.raises(PipelineError, match=r"a recipe cannot hold .*Searcher.*; it can hold BM25, Dense"):
+    with pytest.raises(PipelineError, match=r"hold .*Searcher.*; it can hold BM25, Sparse, Dense"):
         to_dict(Pipeline([Searcher()]))  # type: ignore[list-item]
 
 
@@ -278,9 +278,9 @@ FUSION = BRANCH + '[fusion]\ntype = "weighted"\n'
         (BRANCH + "fields = {body = 2}", ["fields is {'body': 2}", "title and text"]),
         ("[[rerank]]\nmodel = 'm'\nk = 3", ["a rerank stage has", "field 'k'", "model, top, weight"]),
         # types: unknown, missing, of a wrong type
-        ("[[branches]]\ntype = 'bm52'", ["the type of a branch is 'bm52'", "bm25, dense"]),
-        ("[[branches]]\nk1 = 1", ["the type of a branch is None", "bm25, dense"]),
-        ("[[branches]]\ntype = ['bm25']", ["the type of a branch is ['bm25']", "bm25, dense"]),
+        ("[[branches]]\ntype = 'bm52'", ["the type of a branch is 'bm52'", "bm25, sparse, dense"]),
+        ("[[branches]]\nk1 = 1", ["the type of a branch is None", "bm25, sparse, dense"]),
+        ("[[branches]]\ntype = ['bm25']", ["the type of a branch is ['bm25']", "bm25, sparse, dense"]),
         ("[fusion]\ntype = 'sum'", ["the type of fusion is 'sum'", "rrf, weighted, combsum, combmnz"]),
         ("[fusion]\nk = 60", ["the type of fusion is None", "rrf, weighted"]),
         ("[fusion]\ntype = {rrf = 1}", ["the type of fusion is {'rrf': 1}", "rrf, weighted"]),
@@ -290,7 +290,7 @@ FUSION = BRANCH + '[fusion]\ntype = "weighted"\n'
         # tables that are none
         ("branches = 'bm25'", ["branches is 'bm25'", "[[branches]] tables"]),
         ("branches = {type = 'bm25'}", ["branches is {'type': 'bm25'}", "[[branches]] tables"]),
-        ("branches = ['bm25']", ["a branch is 'bm25'", "bm25, dense"]),
+        ("branches = ['bm25']", ["a branch is 'bm25'", "bm25, sparse, dense"]),
         ("fusion = 'rrf'", ["fusion is 'rrf'", "a table with a type: rrf, weighted"]),
         ("[[fusion]]\ntype = 'rrf'", ["fusion is [{'type': 'rrf'}]", "a table with a type"]),
         ("rerank = 'm'", ["rerank is 'm'", "[[rerank]] tables"]),

@@ -96,6 +96,12 @@ class SparseRows:
     def __len__(self) -> int:
         return len(self.indptr) - 1
 
+    def weights(self, row: int) -> dict[str, float]:
+        """Return one document's learned weights by term."""
+        entries = slice(int(self.indptr[row]), int(self.indptr[row + 1]))
+        terms = [self.vocabulary[n].decode(errors="surrogatepass") for n in self.terms[entries].tolist()]
+        return dict(zip(terms, self.values[0, entries].astype(float).tolist(), strict=True))
+
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the rows at these positions, in this order; terms that no longer occur are dropped."""
         sizes = self.indptr[order + 1] - self.indptr[order]

@@ -1,0 +1,111 @@
+"""The branch of learned sparse weights, through the public face."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pytest
+
+import hybrid
+
+WEIGHTS = {
+    "cat": {"cat": 2.0, "animal": 0.5},
+    "dog": {"dog": 2.0, "animal": 1.0},
+    "car": {"car": 3.0, "zero": 0.0},
+    "none": {},
+}
+
+
+def document(id, weights):
+    return hybrid.Document(id, f"a {id}", vectors={"sparse": weights})
+
+
+@pytest.fixture
+def index(tmp_path):
+    documents = [document(id, weights) for id, weights in WEIGHTS.items()]
+    with hybrid.create(tmp_path / "index", documents, hybrid.Pipeline([hybrid.Sparse()])) as index:
+        yield index
+
+
+def search(index, weights, **options):
+    result = index.search(hybrid.Query("?", {"sparse": weights}), 10, **options)
+    return [(hit.id, hit.scores["sparse"]) for hit in result]
+
+
+def test_scores_by_hand(index):
+    assert search(index, {"animal": 2.0, "cat": 0.25, "unknown": 9.0}) == [("dog", 2.0), ("cat", 1.5)]
+    assert search(index, {"car": 1, "zero": 1}) == [("car", 3.0)]
+    assert search(index, {"car": 0.0}) == []
+    assert search(index, {}) == []
+
+
+def test_changes_and_what_is_kept(index):
+    index.update([document("cat", {"cat": 0.1})])
+    index.add([document("new", {"animal": 4.0})])
+    index.delete(["dog"])
+    assert search(index, {"animal": 1.0, "cat": 1.0}) == [("new", 4.0), ("cat", float(np.float16(0.1)))]
+    assert index.get("cat").vectors == {"sparse": {"cat": float(np.float16(0.1))}}
+    assert index.get("none").vectors == {"sparse": {}}
+    assert index.stats().branches["sparse"] == {"weights": 7}
+    index.optimize()
+    assert index.stats().branches["sparse"] == {"weights": 3}
+    assert search(index, {"animal": 1.0, "cat": 1.0})[0] == ("new", 4.0)
+
+
+def test_an_explanation_shows_the_terms(index):
+    result = index.search(hybrid.Query("?", {"sparse": {"animal": 2.0, "cat": 0.25}}))
+    (part,) = result.explain(2).branches
+    assert [(m.term, m.weight, m.score) for m in part.terms] == [("animal", 2.0, 1.0), ("cat", 0.25, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("weights", "said"),
+    [
+        ([1.0], "give a mapping"),
+        ({"a": -1}, "'a': -1"),
+        ({"a": math.nan}, "'a': nan"),
+        ({"a": "x"}, "'a': 'x'"),
+        ({1: 1.0}, "1: 1.0"),
+        ({"a": 60001}, "from 0 to 60000"),
+        (None, "mapping"),
+    ],
+)
+def test_weights_that_are_not_accepted(index, weights, said):
+    with pytest.raises(hybrid.DocumentError, match=said) as caught:
+        index.add([document("new", weights)])
+    assert "'new'" in str(caught.value)
+    assert len(index) == 4
+    if weights != {"a": 60001}:
+        with pytest.raises(hybrid.InputError, match=said):
+            search(index, weights)
+
+
+def test_weights_that_are_missing(index):
+    with pytest.raises(hybrid.DocumentError, match="document 'new' brings no weights for branch 'sparse'"):
+        index.add([hybrid.Document("new", "text")])
+    with pytest.raises(hybrid.InputError, match="the query brings no weights for branch 'sparse'"):
+        index.search("cat")
+
+
+@pytest.mark.parametrize("optimism", [0, -1, 1.1, "1", None, True, math.nan])
+def test_optimism_that_is_not_accepted(optimism):
+    with pytest.raises(hybrid.PipelineError, match="optimism"):
+        hybrid.Sparse(optimism)
+
+
+def test_below_one_the_result_is_not_called_exact(index, tmp_path):
+    with hybrid.open(tmp_path / "index", pipeline=hybrid.Pipeline([hybrid.Sparse(0.5)])) as other:
+        assert not other.search(hybrid.Query("?", {"sparse": {"cat": 1}})).exact
+    assert index.search(hybrid.Query("?", {"sparse": {"cat": 1}})).exact
+
+
+def test_a_recipe_and_a_corpus_file(tmp_path):
+    pipeline = hybrid.Pipeline([hybrid.Sparse(0.5, name="splade"), hybrid.BM25()])
+    assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
+    assert repr(pipeline.branches[0]) == "Sparse(optimism=0.5, name='splade')"
+    corpus = tmp_path / "corpus.jsonl"
+    corpus.write_text(json.dumps({"_id": "a", "text": "x", "vectors": {"splade": {"x": 0.5}}}) + "\n")
+    with hybrid.create(tmp_path / "index", hybrid.read(corpus), pipeline) as index:
+        assert index.get("a").vectors == {"splade": {"x": 0.5}}
