@@ -10,6 +10,7 @@ from hybrid.engine import (
     Hit,
     HybridIndex,
     Result,
+    Retrieved,
     StagePart,
     Stats,
     create,
@@ -62,7 +63,7 @@ __all__ = [
     # documents and queries
     "read", "read_queries", "read_qrels", "Document", "Query",
     # results
-    "Result", "Hit", "Explanation", "BranchPart", "StagePart", "TermMatch",
+    "Result", "Hit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
     "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Analyzer", "analyzer", "analyzer_names",

@@ -4,6 +4,7 @@ from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.opening import create, open
 from hybrid.engine.result import Hit, Result
+from hybrid.engine.retrieve import Retrieved
 from hybrid.engine.stats import Stats
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "Hit",
     "HybridIndex",
     "Result",
+    "Retrieved",
     "StagePart",
     "Stats",
     "create",

@@ -15,6 +15,7 @@ from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_qu
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.result import Result
+from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
 from hybrid.errors import FingerprintError, InputError, NotFoundError
@@ -140,6 +141,37 @@ class HybridIndex:
             return result
 
         return parallel(run, range(len(asked)))
+
+    def retrieve(
+        self,
+        query: str | Query,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branch: str | None = None,
+    ) -> Retrieved:
+        """Return one branch's best ``k`` documents with its own scores: no fusion, no texts.
+
+        ``branch`` may be left out if the pipeline has one only.
+
+        Raises:
+            InputError: the query, k or the filter is wrong.
+            PipelineError: there is no such branch, or there are several.
+        """
+        return self.retrieve_many([query], k, where, branch=branch)[0]
+
+    def retrieve_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branch: str | None = None,
+    ) -> list[Retrieved]:
+        """Return one branch's best ``k`` documents for each query, as `retrieve` does."""
+        asked = [checked_query(query, self._pipeline) for query in checked_list("queries", queries)]
+        snapshot = self._store.snapshot
+        return retrieve(snapshot, self._pipeline, branch, asked, checked_k(k), where, self._encoders)
 
     def explain(
         self, query: str | Query, id: str, k: int = 10, where: Mapping[str, Any] | None = None

@@ -6,6 +6,7 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +125,15 @@ class Snapshot:
 
     def mask(self, where: Mapping[str, Any] | None = None) -> Mask:
         """Return the live documents that a filter (see ``hybrid.index.filters``) lets through."""
-        condition = None if where is None else parse_filter(where)
+        if where is None:
+            return self._unfiltered
+        return self._mask(parse_filter(where))
+
+    @cached_property
+    def _unfiltered(self) -> Mask:
+        return self._mask(None)
+
+    def _mask(self, condition: Any) -> Mask:
         parts: list[NDArray[np.bool_] | None] = []
         for view in self.segments:
             part = view.live

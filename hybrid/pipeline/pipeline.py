@@ -75,6 +75,17 @@ class Pipeline:
                 f"two branches have the same name ({', '.join(names)}); give one of them another name="
             )
 
+    def branch(self, name: str | None = None) -> Branch:
+        """Return the branch of a name, which may be left out if there is one only.
+
+        Raises:
+            PipelineError: there is no such branch, or there are several.
+        """
+        if name is None and len(self.branches) > 1:
+            known = ", ".join(repr(branch.name) for branch in self.branches)
+            raise PipelineError(f"the pipeline has several branches; say which: {known}")
+        return self.branches[0] if name is None else self.only((name,)).branches[0]
+
     def only(self, names: tuple[str, ...]) -> Pipeline:
         """Return the pipeline with only the named branches, in their order.
 
