@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,12 +64,12 @@ def best(
     docnums: NDArray[np.int64],
     scores: NDArray[np.float32],
     k: int,
-    ids: Callable[[NDArray[np.int64]], Sequence[str]],
+    ids: Callable[[NDArray[np.int64]], Sequence[Any]],
 ) -> Ranking:
     """Return the ``k`` best of the given documents, which may stand in any order.
 
-    ``ids`` gives the ids of document numbers; it is asked only about documents whose score ties
-    with another one's.
+    ``ids`` gives the ids of document numbers, or anything else that orders them like their ids; it
+    is asked only about documents whose score ties with another one's.
 
     >>> best(np.array([7, 8, 9]), np.float32([1, 2, 2]), 2, lambda d: ["b" if n == 8 else "a" for n in d])
     Ranking(docnums=array([9, 8]), scores=array([2., 2.], dtype=float32))
@@ -89,7 +90,7 @@ def best(
     return Ranking(docnums[:k], scores[:k])
 
 
-def merge(parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[str]]) -> Ranking:
+def merge(parts: Sequence[Ranking], k: int, ids: Callable[[NDArray[np.int64]], Sequence[Any]]) -> Ranking:
     """Merge rankings over disjoint documents into the best ``k``; ``ids`` as in `best`."""
     filled = [part for part in parts if len(part)]
     if k <= 0 or not filled:

@@ -186,7 +186,7 @@ class Candidates:
             for source, ranking in zip(self.sources, lists, strict=True)
         )
         fused = self.fusion.fuse(columns)
-        ranking = best(docnums, fused.scores, len(docnums), self.snapshot.ids)
+        ranking = best(docnums, fused.scores, len(docnums), self.snapshot.tie_keys)
         return Pool(docnums, columns, fused, ranking, self._bound())
 
     def _column(self, source: Source, ranking: Ranking, docnums: Docnums) -> Column:

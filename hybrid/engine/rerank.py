@@ -42,7 +42,7 @@ def rerank(
     after = ranking
     if spec.weight > 0:
         mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
-        top = best(head, mixed, len(head), snapshot.ids)
+        top = best(head, mixed, len(head), snapshot.tie_keys)
         below = lowered(ranking.scores[spec.top :], float(top.scores[-1]))
         after = Ranking(np.concatenate((top.docnums, tail)), np.concatenate((top.scores, below)))
     return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)))

@@ -101,7 +101,10 @@ class Search:
                 del listed[failure.name]
 
     def _depth(self, wanted: int) -> int:
-        return max(wanted, self.pipeline.depth, self.pipeline.fusion.depth)
+        pipeline = self.pipeline
+        # One branch's list is the result, but for ties that reach beyond it:
+        few = pipeline.depth if len(pipeline.branches) > 1 else min(pipeline.depth, 4 * wanted)
+        return max(wanted, pipeline.fusion.depth, few)
 
     def _max_depth(self, wanted: int) -> int | None:
         limit = self.pipeline.max_depth

@@ -104,7 +104,7 @@ class DocumentRows:
                 id=self.ids[position].decode(),
                 text=self.texts[position].decode(),
                 title=self.titles[position].decode(),
-                metadata=json.loads(self.metadata[position]),
+                metadata=json.loads(stored) if (stored := self.metadata[position]) != b"{}" else {},
             )
         except ValueError as error:  # undecodable bytes or JSON
             raise CorruptIndexError(

@@ -81,7 +81,18 @@ class Snapshot:
 
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""
-        return [rows.ids[ordinal].decode() for rows, ordinal in self._located(docnums)]
+        wanted = np.asarray(docnums, np.int64)
+        if len(self.segments) == 1 and self._inside(wanted):
+            return [id.decode() for id in self.segments[0].documents.ids.many(wanted)]
+        return [rows.ids[ordinal].decode() for rows, ordinal in self._located(wanted)]
+
+    def tie_keys(self, docnums: Docnums) -> Sequence[Any]:
+        """Return what orders documents like their ids: in one segment, their docnums do."""
+        first = bisect_right(self._bases, int(docnums.min())) if len(docnums) else 0
+        if first == len(self._bases) or (first and docnums.max() < self._bases[first]):
+            keys: list[int] = docnums.tolist()
+            return keys
+        return self.ids(docnums)
 
     def documents(self, docnums: Docnums | Sequence[int]) -> list[Document]:
         """Return stored documents, in the order given; only those are decoded."""
@@ -166,6 +177,9 @@ class Snapshot:
             raise IndexError(f"docnum {docnum} is not in a snapshot of {self.size} documents")
         number = bisect_right(self._bases, docnum) - 1
         return number, int(docnum) - self._bases[number]
+
+    def _inside(self, docnums: Docnums) -> bool:
+        return not len(docnums) or (int(docnums.min()) >= 0 and int(docnums.max()) < self.size)
 
     def _located(self, docnums: Docnums | Sequence[int]) -> Iterator[tuple[DocumentRows, int]]:
         """Yield the rows of its segment and the ordinal of each docnum."""

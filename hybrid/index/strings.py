@@ -49,14 +49,15 @@ class Strings:
         for start, stop in pairwise(offsets):
             yield bytes(view[start:stop])
 
+    def many(self, positions: NDArray[np.int64]) -> list[bytes]:
+        """Return the strings at several positions, all of which must be there."""
+        view = self.data.data
+        starts, stops = self.offsets[positions].tolist(), self.offsets[positions + 1].tolist()
+        return [bytes(view[start:stop]) for start, stop in zip(starts, stops, strict=True)]
+
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the strings at these positions, in this order."""
-        view = self.data.data
-        starts, stops = self.offsets[order].tolist(), self.offsets[order + 1].tolist()
-        offsets = np.zeros(len(order) + 1, np.int64)
-        np.cumsum(self.offsets[order + 1] - self.offsets[order], out=offsets[1:])
-        pieces = [view[start:stop] for start, stop in zip(starts, stops, strict=True)]
-        return type(self)(np.frombuffer(b"".join(pieces), np.uint8), offsets)
+        return type(self).of(self.many(order))
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:

@@ -63,7 +63,7 @@ class SparseScorer:
             fewer = min(k, view.size)
             found = answers.best(fewer, self._optimism, floor if fewer == k else floor.copy())
             rankings += [Ranking(ordinals + view.base, scores) for ordinals, scores in found]
-        return merge(rankings, k, self._snapshot.ids)
+        return merge(rankings, k, self._snapshot.tie_keys)
 
     def scores(self, docnums: Docnums) -> Floats:
         """Return the score of each document, whether or not the mask lets it through."""
