@@ -83,7 +83,7 @@ class Snapshot:
         """Return the ids of documents, in the order given."""
         wanted = np.asarray(docnums, np.int64)
         if len(self.segments) == 1 and self._inside(wanted):
-            return [id.decode() for id in self.segments[0].documents.ids.many(wanted)]
+            return self.segments[0].documents.ids.texts(wanted)
         return [rows.ids[ordinal].decode() for rows, ordinal in self._located(wanted)]
 
     def tie_keys(self, docnums: Docnums) -> Sequence[Any]:

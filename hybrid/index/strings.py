@@ -55,6 +55,12 @@ class Strings:
         starts, stops = self.offsets[positions].tolist(), self.offsets[positions + 1].tolist()
         return [bytes(view[start:stop]) for start, stop in zip(starts, stops, strict=True)]
 
+    def texts(self, positions: NDArray[np.int64]) -> list[str]:
+        """Return the strings at several positions, decoded from UTF-8."""
+        view = self.data.data
+        starts, stops = self.offsets[positions].tolist(), self.offsets[positions + 1].tolist()
+        return [str(view[start:stop], "utf-8") for start, stop in zip(starts, stops, strict=True)]
+
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the strings at these positions, in this order."""
         return type(self).of(self.many(order))

@@ -137,13 +137,15 @@ def best(
             where[window], base, docs, values, lengths, fields, form, factors, constants, left, needed, sums
         ):
             continue
+        least = floor[0] / SLACK
         for i in range(min(WIDTH, documents - base)):
-            if sums[i] > 0 and sums[i] * SLACK >= floor[0] and (len(mask) == 0 or mask[base + i]):
+            if sums[i] >= least and sums[i] > 0 and (len(mask) == 0 or mask[base + i]):
                 score = np.float32(sums[i])
                 if score > 0:
                     size = push(heap_scores, heap_docs, size, score, np.int32(base + i))
                     if size == k and heap_scores[0] > floor[0]:
                         floor[0] = heap_scores[0]
+                        least = floor[0] / SLACK
     return ordered(heap_scores, heap_docs, size)
 
 

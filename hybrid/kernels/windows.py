@@ -82,6 +82,11 @@ def _add_block(
             sums[docs[at]] += factor * _half(np.int64(values[0, at]))
     elif len(fields) == 0:
         p0, p1, q0, q1 = form[1], form[2], form[3], form[4]
+        if p0 == 0 and p1 == 0 and constant == 0:  # as below, without what changes no bit
+            for at in range(start, stop):
+                value, length = np.float64(values[0, at]), np.float64(lengths[0, base + docs[at]])
+                sums[docs[at]] += factor * (value / (value + (q0 + q1 * length)))
+            return
         for at in range(start, stop):
             value, length = np.float64(values[0, at]), np.float64(lengths[0, base + docs[at]])
             s = (value + (p0 + p1 * length)) / (value + (q0 + q1 * length))
@@ -112,7 +117,6 @@ def score_window(
     ``left``: float64, what the terms after each one can add at most.
     """
     bits = sums.view(np.int64)  # floats from 0 up compare like their bits, which is faster
-    highest = np.zeros(1, np.float64)
     sums[:] = 0.0
     for term in range(len(places)):
         if places[term] == 0:
@@ -120,12 +124,12 @@ def score_window(
         _add_block(
             places[term], base, docs, values, lengths, fields, form, factors[term], constants[term], sums
         )
-        if left[term] < needed:
+        missing = needed / SLACK - left[term]
+        if missing > 0:
             most = np.int64(0)
             for i in range(WIDTH):
                 most = max(most, bits[i])
-            highest.view(np.int64)[0] = most
-            if (highest[0] + left[term]) * SLACK < needed:
+            if most < np.float64(missing).view(np.int64):
                 return False
     return True
 
