@@ -12,8 +12,7 @@ import numpy as np
 from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.dense import DenseRows
-from hybrid.index.dense_scorer import FlatScorer
+from hybrid.index.dense import DenseRows, FlatScorer
 from hybrid.types import BranchKind, Document, Floats, Progress, Query, Scorer
 from hybrid.values import short_repr
 

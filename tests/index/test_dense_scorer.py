@@ -12,10 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid.errors import InputError
-from hybrid.index import flat
-from hybrid.index.dense import DenseRows
-from hybrid.index.dense_scorer import FlatScorer
-from hybrid.index.flat import FlatSegment
+from hybrid.index.dense import DenseRows, flat
+from hybrid.index.dense.flat import FlatSegment
+from hybrid.index.dense.scorer import FlatScorer
 from hybrid.kernels.inner import inner_products, row_lengths
 from tests.index.layouts import layouts
 from tests.index.segmented import PREFIX, Layout, check, mask_of, stored

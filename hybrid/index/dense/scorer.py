@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybrid.errors import InputError
-from hybrid.index.dense import LONGEST
-from hybrid.index.flat import FlatSegment
+from hybrid.index.dense.flat import FlatSegment
+from hybrid.index.dense.rows import LONGEST
 from hybrid.index.memo import memoized
 from hybrid.index.ranks import Standing, true_ranks
 from hybrid.index.snapshot import Mask, SegmentView, Snapshot
