@@ -25,12 +25,12 @@ class Sparse:
     from terms to numbers that are not negative: ``Document(..., vectors={"sparse": {"cat": 1.3}})``.
     They are kept as float16, and the score is that of the kept weights.
 
-    ``optimism`` is 1 for exact results. Below 1 the search skips what is unlikely to hold one of the
-    best documents: whatever cannot, by its bound times ``optimism``, reach them (the threshold factor α
-    of Mallia, Suel and Tonellotto 2024). It may be changed on a built index.
+    ``query_cut`` is None for exact results. With a number, only so many of the query's terms, the
+    heaviest, list candidates, which are then scored by all terms: faster for long queries, and some of
+    the best documents may be missing. It may be changed on a built index.
     """
 
-    optimism: float = 1.0
+    query_cut: int | None = None
     name: str = "sparse"
 
     kind: ClassVar[BranchKind] = "sparse"
@@ -39,10 +39,10 @@ class Sparse:
     rows: ClassVar[type[Rows]] = SparseRows
 
     def __post_init__(self) -> None:
-        number = isinstance(self.optimism, int | float) and not isinstance(self.optimism, bool)
-        if not number or not 0 < self.optimism <= 1:
+        cut = self.query_cut
+        if cut is not None and (not isinstance(cut, int) or isinstance(cut, bool) or cut < 1):
             raise PipelineError(
-                f"optimism is {self.optimism!r}; give a number above 0 and at most 1 (1: exact)"
+                f"query_cut is {cut!r}; give a whole number of at least 1, or None for all terms"
             )
 
     def __repr__(self) -> str:
@@ -85,7 +85,7 @@ class Sparse:
 
     def scorer(self, snapshot: Snapshot, query: Mapping[str, float], mask: Mask) -> Scorer:
         """Return the scorer of one query's weights."""
-        return weights_scorer(snapshot, self.name, query, mask, float(self.optimism))
+        return weights_scorer(snapshot, self.name, query, mask, self.query_cut)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
         """Return the document's weights, as they are kept."""

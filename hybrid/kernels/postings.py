@@ -108,15 +108,13 @@ def best(
     ceilings: NDArray[Any],
     mask: NDArray[Any],
     k: int,
-    optimism: float,
     part: int,
     parts: int,
     floor: NDArray[Any],
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the ordinals (int64) and scores (float32) of the best ``k``, best first.
 
-    ``optimism``: 1 for the exact result; below 1, bounds are multiplied by it, so that more is
-    skipped. ``part`` of ``parts``: which windows to look at, so that several threads can share one
+    ``part`` of ``parts``: which windows to look at, so that several threads can share one
     query. ``floor``: float64, shape (1,), a score that k documents are known to reach, raised here;
     what is below it is of no interest.
     """
@@ -126,7 +124,7 @@ def best(
     sums, left = np.empty(WIDTH, np.float64), np.empty(where.shape[1], np.float64)
     for place in range(len(order)):
         window = order[place]
-        needed = floor[0] / optimism
+        needed = floor[0]
         if (bounds[window] + step) * SLACK < needed:
             break  # and so do all that follow
         if bounds[window] * SLACK < needed:

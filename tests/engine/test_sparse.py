@@ -89,22 +89,27 @@ def test_weights_that_are_missing(index):
         index.search("cat")
 
 
-@pytest.mark.parametrize("optimism", [0, -1, 1.1, "1", None, True, math.nan])
-def test_optimism_that_is_not_accepted(optimism):
-    with pytest.raises(hybrid.PipelineError, match="optimism"):
-        hybrid.Sparse(optimism)
+@pytest.mark.parametrize("cut", [0, -1, 1.5, "1", True])
+def test_a_query_cut_that_is_not_accepted(cut):
+    with pytest.raises(hybrid.PipelineError, match="query_cut"):
+        hybrid.Sparse(cut)
 
 
-def test_below_one_the_result_is_not_called_exact(index, tmp_path):
-    with hybrid.open(tmp_path / "index", pipeline=hybrid.Pipeline([hybrid.Sparse(0.5)])) as other:
-        assert not other.search(hybrid.Query("?", {"sparse": {"cat": 1}})).exact
-    assert index.search(hybrid.Query("?", {"sparse": {"cat": 1}})).exact
+def test_with_a_cut_candidates_come_from_the_heaviest_terms_and_scores_from_all(index, tmp_path):
+    query = {"animal": 1.0, "cat": 0.25, "car": 0.5}
+    assert search(index, query) == [("car", 1.5), ("cat", 1.0), ("dog", 1.0)]
+    pipeline = hybrid.Pipeline([hybrid.Sparse(query_cut=1)])
+    with hybrid.open(tmp_path / "index", pipeline=pipeline) as other:
+        assert search(other, query) == [("cat", 1.0), ("dog", 1.0)]
+        assert not other.search(hybrid.Query("?", {"sparse": query})).exact
+        assert other.search(hybrid.Query("?", {"sparse": {"cat": 1}})).exact  # nothing was cut
+    assert index.search(hybrid.Query("?", {"sparse": query})).exact
 
 
 def test_a_recipe_and_a_corpus_file(tmp_path):
-    pipeline = hybrid.Pipeline([hybrid.Sparse(0.5, name="splade"), hybrid.BM25()])
+    pipeline = hybrid.Pipeline([hybrid.Sparse(8, name="splade"), hybrid.BM25()])
     assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
-    assert repr(pipeline.branches[0]) == "Sparse(optimism=0.5, name='splade')"
+    assert repr(pipeline.branches[0]) == "Sparse(query_cut=8, name='splade')"
     corpus = tmp_path / "corpus.jsonl"
     corpus.write_text(json.dumps({"_id": "a", "text": "x", "vectors": {"splade": {"x": 0.5}}}) + "\n")
     with hybrid.create(tmp_path / "index", hybrid.read(corpus), pipeline) as index:

@@ -52,8 +52,8 @@ def assert_equal(query, rng, n):
     for k in (1, 2, 10, 100, n):
         floor, other = np.zeros(1), np.zeros(1)
         (docs, scores), (expected, theirs) = (
-            compiled.best(k, 1.0, floor)[0],
-            interpreted.best(k, 1.0, other)[0],
+            compiled.best(k, floor)[0],
+            interpreted.best(k, other)[0],
         )
         assert docs.tolist() == expected.tolist()
         assert scores.tobytes() == theirs.tobytes()
@@ -61,7 +61,7 @@ def assert_equal(query, rng, n):
         # what is below a floor may be missing, nothing else
         if len(theirs) > 1:
             raised = np.array([float(theirs[len(theirs) // 2])])
-            docs, scores = compiled.best(k, 1.0, raised.copy())[0]
+            docs, scores = compiled.best(k, raised.copy())[0]
             reaching = theirs >= raised[0]
             assert docs[: reaching.sum()].tolist() == expected[reaching].tolist()
     levels = [0.0, *np.unique(interpreted.reaching(0.0)[1])[:: max(1, n // 50)].tolist()]
@@ -155,25 +155,10 @@ def test_threads_share_a_query(monkeypatch, threads):
         )
         formula = Formula(np.array([0.0, 0, 0, 0.3, 0.2]), np.empty(0), [ceilings])
         query = query_of(postings, {f"t{n}": (1.0 + n, 0.0) for n in range(6)}, formula, None)
-        parts = Compiled(query).best(20, 1.0, np.zeros(1))
+        parts = Compiled(query).best(20, np.zeros(1))
         assert len(parts) == int(threads)
         pairs = sorted(
             (-s, d) for docs, scores in parts for d, s in zip(docs.tolist(), scores.tolist(), strict=True)
         )
-        docs, scores = Interpreted(query).best(20, 1.0, np.zeros(1))[0]
+        docs, scores = Interpreted(query).best(20, np.zeros(1))[0]
         assert pairs[:20] == list(zip((-scores).tolist(), docs.tolist(), strict=True))
-
-
-def test_optimism_below_one_skips_more_and_never_lies_about_scores():
-    rng = np.random.default_rng(3)
-    with tempfile.TemporaryDirectory() as folder:
-        documents = [dict.fromkeys(fields[0], 1.0) for fields in rows_of(rng, 3000, 1, True)]
-        documents = [{term: float(rng.lognormal()) for term in terms} for terms in documents]
-        postings = stored(folder, SparseRows.from_weights(documents))
-        formula = Formula(np.array([1.0, 0, 0, 0, 0]), np.empty(0), [ceilings_of_weights()])
-        query = query_of(postings, {f"t{n}": (1.0, 0.0) for n in range(8)}, formula, None)
-        exact = dict(zip(*(part.tolist() for part in Interpreted(query).reaching(0.0)), strict=True))
-        docs, scores = Compiled(query).best(50, 0.3, np.zeros(1))[0]
-        assert [exact[doc] for doc in docs.tolist()] == scores.tolist()
-        best, _ = Compiled(query).best(50, 1.0, np.zeros(1))[0]
-        assert 0 < len(set(docs.tolist()) & set(best.tolist())) < 50

@@ -25,7 +25,7 @@ class Compiled:
         self._segment = (postings.docs, postings.values, postings.lengths, query.fields, query.form)
         self._tops = query.factors * postings.peaks[query.positions] if postings.learned else query.factors
 
-    def best(self, k: int, optimism: float, floor: Doubles) -> list[Found]:
+    def best(self, k: int, floor: Doubles) -> list[Found]:
         """Return the best ``k`` (see `Answers`)."""
         from hybrid.kernels.postings import best
 
@@ -33,7 +33,7 @@ class Compiled:
         weights = (query.factors, query.constants, self._tops, query.ceilings, query.mask)
         parts = thread_count() if query.postings_read() >= SHARED else 1
         return parallel(
-            lambda part: best(*self._plan, *self._segment, *weights, k, optimism, part, parts, floor),
+            lambda part: best(*self._plan, *self._segment, *weights, k, part, parts, floor),
             range(parts),
         )
 

@@ -22,8 +22,8 @@ class Interpreted:
     def __init__(self, query: SegmentQuery) -> None:
         self._query = query
 
-    def best(self, k: int, optimism: float, floor: Doubles) -> list[Found]:
-        """Return the best ``k`` (see `Answers`); it is always exact."""
+    def best(self, k: int, floor: Doubles) -> list[Found]:
+        """Return the best ``k`` (see `Answers`)."""
         ordinals, scores = self._ranked
         best = top_positions(scores, k)
         if len(best) == k:

@@ -14,13 +14,12 @@ from hybrid.kernels.levels import ceilings_of_weights
 
 
 def weights_scorer(
-    snapshot: Snapshot, prefix: str, query: Mapping[str, float], mask: Mask, optimism: float = 1.0
+    snapshot: Snapshot, prefix: str, query: Mapping[str, float], mask: Mask, cut: int | None = None
 ) -> SparseScorer:
     """Return one query's inner products with all documents' stored weights.
 
-    ``query``: weights above 0 by term. ``optimism``: 1 for the exact top; below 1, windows of documents
-    are skipped though their bound, times this, only just misses what is needed, which is faster and
-    may miss documents (the α of Mallia, Suel and Tonellotto 2024).
+    ``query``: weights above 0 by term. ``cut``: how many of them, the heaviest, list candidates
+    (see `SparseScorer`); None for all, which is exact.
     """
     statistics = SparseStatistics.of(snapshot, prefix)
     terms = [
@@ -29,7 +28,7 @@ def weights_scorer(
         if (found := statistics.term(term)).frequency
     ]
     formula = statistics.table("weights", lambda: _formula(statistics))
-    return SparseScorer(snapshot, statistics, in_order(terms), formula, mask, optimism)
+    return SparseScorer(snapshot, statistics, in_order(terms), formula, mask, cut)
 
 
 def _formula(statistics: SparseStatistics) -> Formula:

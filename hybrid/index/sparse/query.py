@@ -91,7 +91,7 @@ class SegmentQuery:
 class Answers(Protocol):
     """A way of answering a segment's query. All ways give the same bits."""
 
-    def best(self, k: int, optimism: float, floor: Doubles) -> list[Found]:
+    def best(self, k: int, floor: Doubles) -> list[Found]:
         """Return the best ``k`` eligible documents that score above 0, in one list or several.
 
         ``floor``: float64, shape (1,): documents that score less need not be found. It is raised
