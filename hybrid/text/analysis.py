@@ -22,7 +22,8 @@ MAX_TERM = 128
 """Longer words are cut to this many characters; longer compounds are kept only in their parts."""
 
 MEMO_LIMIT = 1 << 18
-"""How many different chunks one analyzer remembers; later ones are analysed each time."""
+"""How many different chunks one analyzer remembers, and how many different stretches of text between
+spaces; later ones are analysed each time."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -107,15 +108,17 @@ def _check(field: str, value: object, accepted: tuple[str, ...]) -> None:
 
 
 class _Analysis(dict[str, tuple[str, ...]]):
-    """The working form of an analyzer, and its memory: chunk → terms.
+    """The working form of an analyzer, and its memory: stretch of text without spaces → terms.
 
-    Reading and adding entries are single operations on a dict, and what is added never depends on
-    when, so threads share it without a lock.
+    No chunk holds a space, so the terms of a text are those of its stretches. Reading and adding
+    entries are single operations on a dict, and what is added never depends on when, so threads
+    share it without a lock.
     """
 
     def __init__(self, analyzer: Analyzer) -> None:
         super().__init__()
         self._analyzer = analyzer
+        self._chunks: dict[str, tuple[str, ...]] = {}
         self._runs = run_pattern(analyzer.bigrams) if analyzer.bigrams else None
         self._stem: Callable[[str], str] = stemmer(analyzer.stemmer)
         listed = analyzer.stopwords
@@ -128,18 +131,28 @@ class _Analysis(dict[str, tuple[str, ...]]):
         text = normalize(text, orthography)
         if self._analyzer.tokenizer != "code":
             text = fold_case(text, orthography)
-        plain = text.isascii()
-        if self._runs is not None and not plain:
+        if self._runs is not None and not text.isascii():
             text = self._runs.sub(r" \1 ", text)
-        return list(chain.from_iterable(map(self.__getitem__, chunk_pattern(plain).findall(text))))
+        return list(chain.from_iterable(map(self.__getitem__, text.split())))
 
-    def __missing__(self, chunk: str) -> tuple[str, ...]:
-        """Analyse a chunk that is not in memory."""
+    def __missing__(self, stretch: str) -> tuple[str, ...]:
+        """Analyse a stretch that is not in memory, chunk by chunk."""
+        chunks = chunk_pattern(stretch.isascii()).findall(stretch)
+        found = tuple(chain.from_iterable(map(self._of_chunk, chunks)))
+        if len(stretch) <= MAX_TERM and len(self) < MEMO_LIMIT:
+            self[stretch] = found
+        return found
+
+    def _of_chunk(self, chunk: str) -> tuple[str, ...]:
+        """Return the terms of a chunk."""
+        known = self._chunks.get(chunk)
+        if known is not None:
+            return known
         if self._runs is not None and self._runs.match(chunk):
             return tuple(bigrams(chunk))
         found = tuple(self._chunk_terms(chunk))
-        if len(chunk) <= MAX_TERM and len(self) < MEMO_LIMIT:
-            self[chunk] = found
+        if len(chunk) <= MAX_TERM and len(self._chunks) < MEMO_LIMIT:
+            self._chunks[chunk] = found
         return found
 
     def _chunk_terms(self, chunk: str) -> Iterator[str]:

@@ -13,6 +13,9 @@ from hypothesis import strategies as st
 
 from hybrid.text import analyzer, analyzer_names
 from hybrid.text.analysis import _analysis
+from hybrid.text.bigrams import run_pattern
+from hybrid.text.normalize import fold_case, normalize
+from hybrid.text.tokens import chunk_pattern
 
 PRESETS = ["english", "simple", "code", "multilingual", "turkish", "french", "persian", "hindi"]
 ANY_TEXT = st.text(st.characters(exclude_categories=()))  # lone surrogates too
@@ -58,6 +61,20 @@ def test_memory_changes_nothing(name: str, text: str) -> None:
     remembered = analyzer(name).terms(text)
     fresh = _analysis.__wrapped__(analyzer(name))
     assert fresh.terms(text) == fresh.terms(text) == remembered
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@given(text=st.one_of(ANY_TEXT, TRICKY))
+def test_stretches_between_spaces_are_analysed_like_the_whole(name: str, text: str) -> None:
+    analysis = _analysis.__wrapped__(analyzer(name))
+    remembered = analysis.terms(text)
+    prepared = normalize(text, analyzer(name).orthography)
+    if analyzer(name).tokenizer != "code":
+        prepared = fold_case(prepared, analyzer(name).orthography)
+    if analyzer(name).bigrams:
+        prepared = run_pattern(analyzer(name).bigrams).sub(r" \1 ", prepared)
+    chunks = chunk_pattern(prepared.isascii()).findall(prepared)  # of the whole text at once
+    assert remembered == [term for chunk in chunks for term in analysis[chunk]]
 
 
 @given(text=TRICKY)
