@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from dataclasses import replace
@@ -40,6 +41,7 @@ KS = {"bm25": [10, 100], "bm25-scale": [10, 100]}
 def main() -> None:
     """Parse, prepare the inputs, measure, write."""
     options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))  # ends the peer's process too
     record = provenance()
     record |= {"task": options.task, "settings": settings(options), "collections": []}
     for folder in collections(options):
@@ -69,6 +71,7 @@ def parse() -> argparse.Namespace:
     add("--k", type=int, nargs="+", help="results a query (default 10, for BM25 alone 10 and 100)")
     add("--threads", type=int, default=1, help="processors and threads for each peer (default 1)")
     add("--seconds", type=float, default=60, help="longest pass over the queries (default 60)")
+    add("--warm-up", type=float, default=2, help="seconds to ask before a timed pass (default 2)")
     add("--timeout", type=float, default=3600, help="longest phase of a peer in seconds (default 3600)")
     add("--memory", type=float, default=16, help="most memory of a peer in GiB (default 16)")
     add("--seed", type=int, default=0, help="of the synthetic collections")
@@ -85,7 +88,7 @@ def parse() -> argparse.Namespace:
 
 def settings(options: argparse.Namespace) -> dict[str, Any]:
     """Return what decides the figures, for the record."""
-    names = ("runs", "queries", "threads", "seconds", "timeout", "memory", "seed")
+    names = ("runs", "queries", "threads", "seconds", "warm_up", "timeout", "memory", "seed")
     return {name: getattr(options, name) for name in names} | {"k": ks(options)}
 
 
@@ -112,7 +115,8 @@ def collections(options: argparse.Namespace) -> list[Path]:
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Build every peer's index, then ask in rounds; return the summary of one collection."""
-    limits = {"seconds": options.seconds, "timeout": options.timeout, "memory": options.memory * 2**30}
+    limits = {name: getattr(options, name) for name in ("seconds", "warm_up", "timeout")}
+    limits["memory"] = options.memory * 2**30
     chosen = [p for p in TASKS[options.task] if not options.peers or p.name in (OURS, *options.peers)]
     measured = {peer.name: Measured(peer) for peer in chosen}
     environments.cache().mkdir(parents=True, exist_ok=True)

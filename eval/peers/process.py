@@ -31,8 +31,8 @@ THREAD_VARIABLES = (
     "RAYON_NUM_THREADS",
     "TOKIO_WORKER_THREADS",
     "LANCE_CPU_THREADS",
-    "LANCE_IO_THREADS",
 )
+"""Not LANCE_IO_THREADS: at 1, LanceDB 0.40 never ends indexing a text. The processors are pinned anyway."""
 
 
 class PeerError(Exception):
@@ -42,8 +42,8 @@ class PeerError(Exception):
 def run(peer: Peer, task: Task, phase: str, limits: dict[str, Any], answers: bool = False) -> dict[str, Any]:
     """Run one phase and return the worker's report, with the peak memory of all its processes.
 
-    ``limits``: ``seconds`` for one pass over the queries, ``timeout`` for the phase in seconds, and
-    ``memory`` for all of the peer's processes, in bytes.
+    ``limits``: ``seconds`` for one pass over the queries, ``warm_up`` seconds before it, ``timeout`` for
+    the phase in seconds, and ``memory`` for all of the peer's processes, in bytes.
 
     Raises:
         PeerError: it could not be installed, failed, or went over a limit.
@@ -59,7 +59,8 @@ def run(peer: Peer, task: Task, phase: str, limits: dict[str, Any], answers: boo
         order.write_text(
             json.dumps(
                 {"module": f"peers.{peer.module}", "phase": phase, "task": given, "report": str(report)}
-                | {"processors": processors, "seconds": limits["seconds"], "answers": answers}
+                | {"processors": processors, "answers": answers}
+                | {name: limits[name] for name in ("seconds", "warm_up")}
                 | {"started": time.time()}
             )
         )
@@ -97,20 +98,20 @@ def environment(threads: int, ours: bool) -> dict[str, str]:
 def _watch(process: subprocess.Popen[bytes], limits: dict[str, Any]) -> int:
     """Wait for the process and return the most memory that it and its descendants held at one time."""
     ends, peak = time.monotonic() + limits["timeout"], 0
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(POLL_SECONDS)
-            return peak
-        peak = max(peak, session_rss(process.pid))
-        reason = None
-        if peak > limits["memory"]:
-            reason = f"went over the memory limit of {limits['memory'] / 2**30:.1f} GiB"
-        elif time.monotonic() > ends:
-            reason = f"went over the time limit of {limits['timeout']:.0f} s"
-        if reason:
+    try:
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL_SECONDS)
+            peak = max(peak, session_rss(process.pid))
+            if peak > limits["memory"]:
+                raise PeerError(f"went over the memory limit of {limits['memory'] / 2**30:.1f} GiB")
+            if time.monotonic() > ends:
+                raise PeerError(f"went over the time limit of {limits['timeout']:.0f} s")
+        return peak
+    finally:  # also after Ctrl-C: nothing of the peer goes on
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            raise PeerError(reason)
+        process.wait()
 
 
 def session_rss(leader: int) -> int:

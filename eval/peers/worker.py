@@ -19,9 +19,6 @@ from typing import Any
 
 from peers.protocol import Mode, Query, Task
 
-WARM_UP_SHARE = 0.25
-"""How much of the seconds for a timed pass may go into warming up, if no answers are wanted."""
-
 
 def main() -> None:
     """Do what the order says and write the report."""
@@ -71,19 +68,25 @@ def search(order: dict[str, Any], task: Task) -> dict[str, Any]:
 
 
 def measure(mode: Mode, queries: list[Query], order: dict[str, Any]) -> dict[str, Any]:
-    """Ask untimed until warm, keeping the answers if they are wanted; then time every query by itself.
+    """Warm up, keeping the answers if they are wanted; then time every query by itself.
 
-    Either pass ends early when its seconds are over; then the later queries have no answer or time.
+    Warming up is asking all queries, over and over, for some seconds: just-in-time compilers and caches
+    settle. Passes end early when their seconds are over; then the later queries have no answer or time.
     """
     prepared = [mode.prepare(query) for query in queries]
-    answers = []
-    ends = time.perf_counter() + order["seconds"] * (1 if order["answers"] else WARM_UP_SHARE)
-    for query in prepared:
-        found = mode.search(query)
-        if order["answers"]:
-            answers.append(mode.answer(found))
-        if time.perf_counter() > ends:
-            break
+    answers: list[Any] = []
+    warm = time.perf_counter() + order["warm_up"]
+    if order["answers"]:
+        ends = time.perf_counter() + order["seconds"]
+        for query in prepared:
+            answers.append(mode.answer(mode.search(query)))
+            if time.perf_counter() > ends:
+                break
+    while time.perf_counter() < warm:
+        for query in prepared:
+            mode.search(query)
+            if time.perf_counter() > warm:
+                break
     latencies = []
     ends = time.perf_counter() + order["seconds"]
     for query in prepared:
