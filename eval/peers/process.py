@@ -19,6 +19,7 @@ from peers.protocol import Task
 from peers.registry import Peer
 
 HERE = Path(__file__).resolve().parent
+MODULES = "peers."
 LAST_LINES = 8
 POLL_SECONDS = 0.1
 THREAD_VARIABLES = (
@@ -58,7 +59,7 @@ def run(peer: Peer, task: Task, phase: str, limits: dict[str, Any], answers: boo
         given = asdict(task) | {"inputs": str(task.inputs), "folder": str(task.folder)}
         order.write_text(
             json.dumps(
-                {"module": f"peers.{peer.module}", "phase": phase, "task": given, "report": str(report)}
+                {"module": MODULES + peer.module, "phase": phase, "task": given, "report": str(report)}
                 | {"processors": processors, "answers": answers}
                 | {name: limits[name] for name in ("seconds", "warm_up")}
                 | {"started": time.time()}
