@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hybrid.index import Mask, Rows, Snapshot
+from hybrid.ranking import Ranking
 from hybrid.types import BranchKind, DenseEncoder, Document, Progress, Query, Scorer
 
 
@@ -73,6 +74,10 @@ class Branch(Protocol):
 
     def scorer(self, snapshot: Snapshot, query: Any, mask: Mask) -> Scorer:
         """Return the scorer of one encoded query over the documents that the mask lets through."""
+        ...
+
+    def rankings(self, snapshot: Snapshot, queries: Sequence[Any], mask: Mask, k: int) -> list[Ranking]:
+        """Return the best ``k`` documents of each of several encoded queries, as their scorers do."""
         ...
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:

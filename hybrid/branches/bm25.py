@@ -9,10 +9,11 @@ from typing import Any, ClassVar, cast
 from hybrid.branches.base import Encoders
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.sparse import SparseRows, SparseStatistics, bm25_scorer
+from hybrid.index.sparse import SparseRows, SparseScorer, SparseStatistics, bm25_scorer, top_of_each
 from hybrid.kernels.weighting import Weighting
+from hybrid.ranking import Ranking
 from hybrid.text import Analyzer, analysis_fingerprint, analyzer, analyzer_names
-from hybrid.types import BranchKind, Document, Progress, Query, Scorer
+from hybrid.types import BranchKind, Document, Progress, Query
 from hybrid.values import short_repr
 
 _REPORT_EVERY = 1000
@@ -130,10 +131,14 @@ class BM25:
         """Analyse queries into terms."""
         return [cast("Analyzer", self.analyzer).terms(query.text) for query in queries]
 
-    def scorer(self, snapshot: Snapshot, query: list[str], mask: Mask) -> Scorer:
+    def scorer(self, snapshot: Snapshot, query: list[str], mask: Mask) -> SparseScorer:
         """Return the BM25 scorer of one query's terms."""
         weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
         return bm25_scorer(snapshot, self.name, query, self.weighting(), weights, mask)
+
+    def rankings(self, snapshot: Snapshot, queries: Sequence[list[str]], mask: Mask, k: int) -> list[Ranking]:
+        """Return the best ``k`` documents of each query."""
+        return top_of_each([self.scorer(snapshot, query, mask) for query in queries], k)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
         """Return nothing: the text is enough."""

@@ -13,6 +13,8 @@ from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.dense import DenseRows, FlatScorer
+from hybrid.ranking import Ranking
+from hybrid.threads import parallel
 from hybrid.types import BranchKind, Document, Floats, Progress, Query, Scorer
 from hybrid.values import short_repr
 
@@ -126,6 +128,12 @@ class Dense:
     def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
         """Return the exact scorer of one query vector."""
         return FlatScorer(snapshot, self.name, query.vector, query.unit, mask)
+
+    def rankings(
+        self, snapshot: Snapshot, queries: Sequence[DenseQuery], mask: Mask, k: int
+    ) -> list[Ranking]:
+        """Return the best ``k`` documents of each query."""
+        return parallel(lambda query: self.scorer(snapshot, query, mask).top(k), queries)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
         """Return the document's vector under the branch's name, if there is no model to make it."""

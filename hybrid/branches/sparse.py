@@ -10,8 +10,16 @@ from typing import Any, ClassVar
 from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.sparse import HIGHEST_WEIGHT, SparseRows, SparseStatistics, weights_scorer
-from hybrid.types import BranchKind, Document, Progress, Query, Scorer
+from hybrid.index.sparse import (
+    HIGHEST_WEIGHT,
+    SparseRows,
+    SparseScorer,
+    SparseStatistics,
+    top_of_each,
+    weights_scorer,
+)
+from hybrid.ranking import Ranking
+from hybrid.types import BranchKind, Document, Progress, Query
 from hybrid.values import short_repr
 
 _HIGHEST_QUERY_WEIGHT = 1e6
@@ -83,9 +91,15 @@ class Sparse:
             for query in queries
         ]
 
-    def scorer(self, snapshot: Snapshot, query: Mapping[str, float], mask: Mask) -> Scorer:
+    def scorer(self, snapshot: Snapshot, query: Mapping[str, float], mask: Mask) -> SparseScorer:
         """Return the scorer of one query's weights."""
         return weights_scorer(snapshot, self.name, query, mask, self.query_cut)
+
+    def rankings(
+        self, snapshot: Snapshot, queries: Sequence[Mapping[str, float]], mask: Mask, k: int
+    ) -> list[Ranking]:
+        """Return the best ``k`` documents of each query."""
+        return top_of_each([self.scorer(snapshot, query, mask) for query in queries], k)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
         """Return the document's weights, as they are kept."""

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid.branches import Branch, Encoders
-from hybrid.index import Mask, Snapshot
+from hybrid.branches import Encoders
+from hybrid.index import Snapshot
 from hybrid.pipeline import Pipeline
-from hybrid.threads import parallel
 from hybrid.types import Floats, Query
 
 
@@ -17,13 +16,11 @@ from hybrid.types import Floats, Query
 class Retrieved:
     """The best documents of one branch, best first.
 
-    ``ids``: theirs. ``scores``: float32, shape (n,), the branch's own. ``exact``: whether they are
-    certainly the best.
+    ``ids``: theirs. ``scores``: float32, shape (n,), the branch's own.
     """
 
     ids: list[str]
     scores: Floats
-    exact: bool
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -44,14 +41,10 @@ def retrieve(
         PipelineError: there is no such branch, or it is not said which of several is meant.
     """
     chosen = pipeline.branch(branch)
-    mask = snapshot.mask(where)
     encoded = chosen.encode_queries(queries, encoders)
-    if len(encoded) == 1:
-        return [_retrieved(snapshot, chosen, encoded[0], k, mask)]
-    return parallel(lambda query: _retrieved(snapshot, chosen, query, k, mask), encoded)
-
-
-def _retrieved(snapshot: Snapshot, branch: Branch, query: Any, k: int, mask: Mask) -> Retrieved:
-    scorer = branch.scorer(snapshot, query, mask)
-    ranking = scorer.top(k)
-    return Retrieved(snapshot.ids(ranking.docnums), ranking.scores, scorer.exact)
+    mask = snapshot.mask(where)
+    if len(encoded) != 1:
+        rankings = chosen.rankings(snapshot, encoded, mask, k)
+        return [Retrieved(snapshot.ids(found.docnums), found.scores) for found in rankings]
+    found = chosen.scorer(snapshot, encoded[0], mask).top(k)
+    return [Retrieved(snapshot.ids(found.docnums), found.scores)]

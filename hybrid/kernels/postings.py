@@ -148,6 +148,53 @@ def best(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def best_of_each(
+    offsets: NDArray[Any],
+    first: NDArray[Any],
+    last: NDArray[Any],
+    starts: NDArray[Any],
+    windows: NDArray[Any],
+    sizes: NDArray[Any],
+    levels: NDArray[Any],
+    docs: NDArray[Any],
+    values: NDArray[Any],
+    lengths: NDArray[Any],
+    fields: NDArray[Any],
+    form: NDArray[Any],
+    factors: NDArray[Any],
+    constants: NDArray[Any],
+    tops: NDArray[Any],
+    ceilings: NDArray[Any],
+    mask: NDArray[Any],
+    found: NDArray[Any],
+    scores: NDArray[Any],
+    counts: NDArray[Any],
+) -> None:
+    """Answer several queries, the terms of which stand one after the other.
+
+    ``offsets``: int64, shape (queries + 1,), where each query's terms begin. Written are ``found``
+    (int64) and ``scores`` (float32), shape (queries, k), best first, and ``counts`` (int64), how many
+    there are for each query.
+    """
+    for query in range(len(offsets) - 1):
+        a, b = offsets[query], offsets[query + 1]
+        counts[query] = 0
+        if a == b:
+            continue
+        where, level, bounds = plan(
+            first[a:b], last[a:b], starts[a:b], windows, sizes, levels, lengths.shape[1], tops[a:b],
+            constants[a:b], ceilings,
+        )  # fmt: skip
+        best_docs, best_scores = best(
+            where, level, bounds, docs, values, lengths, fields, form, factors[a:b], constants[a:b],
+            tops[a:b], ceilings, mask, found.shape[1], 0, 1, np.zeros(1, np.float64),
+        )  # fmt: skip
+        counts[query] = len(best_docs)
+        found[query, : len(best_docs)] = best_docs
+        scores[query, : len(best_docs)] = best_scores
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def reaching(
     where: NDArray[Any],
     level: NDArray[Any],

@@ -1,5 +1,6 @@
 """Sparse branches' rows and postings, and the scorers over them."""
 
+from hybrid.index.sparse.batch import top_of_each
 from hybrid.index.sparse.bm25 import bm25_scorer
 from hybrid.index.sparse.learned import weights_scorer
 from hybrid.index.sparse.rows import HIGHEST_WEIGHT, SparseRows
@@ -12,5 +13,6 @@ __all__ = [
     "SparseScorer",
     "SparseStatistics",
     "bm25_scorer",
+    "top_of_each",
     "weights_scorer",
 ]

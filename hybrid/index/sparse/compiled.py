@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.index.sparse.postings import Postings
 from hybrid.index.sparse.query import Found, SegmentQuery
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Doubles, Floats
+
+_WEIGHTS = ("factors", "constants", "tops")
 
 SHARED = 1 << 22
 """From so many postings a query's windows are shared among threads."""
@@ -23,7 +28,7 @@ class Compiled:
         self._query = query
         postings = query.postings
         self._segment = (postings.docs, postings.values, postings.lengths, query.fields, query.form)
-        self._tops = query.factors * postings.peaks[query.positions] if postings.learned else query.factors
+        self._tops = query.tops
 
     def best(self, k: int, floor: Doubles) -> list[Found]:
         """Return the best ``k`` (see `Answers`)."""
@@ -62,16 +67,48 @@ class Compiled:
         from hybrid.kernels.postings import plan
 
         query, postings = self._query, self._query.postings
+        blocks = (*_places(postings, query.positions), postings.windows, postings.sizes, postings.levels)
         laid: tuple[Any, Any, Any] = plan(
-            postings.blocks[query.positions].astype(np.int64),
-            postings.blocks[query.positions + 1].astype(np.int64),
-            postings.starts[query.positions].astype(np.int64),
-            postings.windows,
-            postings.sizes,
-            postings.levels,
-            postings.documents,
-            self._tops,
-            query.constants,
-            query.ceilings,
+            *blocks, postings.documents, self._tops, query.constants, query.ceilings
         )
         return laid
+
+
+def best_of_each(queries: Sequence[SegmentQuery], k: int) -> list[Found]:
+    """Return the best ``k`` of each query against one segment and mask, all in compiled code.
+
+    The queries are shared among threads, and none of them returns to the interpreter in between.
+    """
+    pieces = min(thread_count(), len(queries))
+    edges = np.linspace(0, len(queries), pieces + 1).astype(np.int64).tolist()
+    found = parallel(lambda edge: _best_of_some(queries[edge[0] : edge[1]], k), list(pairwise(edges)))
+    return [answer for piece in found for answer in piece]
+
+
+def _best_of_some(queries: Sequence[SegmentQuery], k: int) -> list[Found]:
+    from hybrid.kernels.postings import best_of_each
+
+    postings, query = queries[0].postings, queries[0]
+    offsets = np.zeros(len(queries) + 1, np.int64)
+    np.cumsum([len(each.positions) for each in queries], out=offsets[1:])
+    positions = np.concatenate([each.positions for each in queries])
+    weights = (np.concatenate([getattr(each, name) for each in queries]) for name in _WEIGHTS)
+    docs, scores = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
+    counts = np.empty(len(queries), np.int64)
+    best_of_each(
+        offsets,
+        *_places(postings, positions),
+        *(postings.windows, postings.sizes, postings.levels, postings.docs, postings.values),
+        *(postings.lengths, query.fields, query.form, *weights, query.ceilings, query.mask),
+        *(docs, scores, counts),
+    )
+    return [(docs[row, :count], scores[row, :count]) for row, count in enumerate(counts.tolist())]
+
+
+def _places(postings: Postings, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+    """Return where terms' blocks begin and end, and where their postings begin."""
+    return (
+        postings.blocks[positions].astype(np.int64),
+        postings.blocks[positions + 1].astype(np.int64),
+        postings.starts[positions].astype(np.int64),
+    )

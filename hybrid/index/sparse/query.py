@@ -82,6 +82,12 @@ class SegmentQuery:
             EVERYTHING if mask is None else readonly(mask),
         )
 
+    @property
+    def tops(self) -> Doubles:
+        """What a ceiling of 1 is worth, for each term."""
+        peaks = self.postings.peaks
+        return self.factors * peaks[self.positions] if self.postings.learned else self.factors
+
     def postings_read(self) -> int:
         """Return how many postings the terms have."""
         starts = self.postings.starts

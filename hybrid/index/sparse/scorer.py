@@ -44,7 +44,7 @@ class SparseScorer:
         mask: Mask,
         cut: int | None = None,
     ) -> None:
-        self._snapshot, self._mask, self._terms = snapshot, mask, terms
+        self.snapshot, self._mask, self._terms = snapshot, mask, terms
         self._lister: SparseScorer | None = None
         if cut is not None and cut < len(terms):
             self._lister = SparseScorer(snapshot, statistics, terms[:cut], formula, mask)
@@ -64,18 +64,26 @@ class SparseScorer:
         """How many documents the mask lets through."""
         return self._mask.count
 
+    def query(self, view: SegmentView) -> SegmentQuery | None:
+        """Return the query's part for a segment; None if that has none of its terms."""
+        return next((query for each, query, _ in self._parts if each is view), None)
+
+    def postings_read(self) -> int:
+        """Return how many postings the terms have."""
+        return sum(query.postings_read() for _, query, _ in self._parts)
+
     def top(self, k: int) -> Ranking:
         """Return the best ``k`` documents that score above 0."""
         if self._lister is not None:
             docnums = self._lister.top(_MORE * k).docnums
-            return best(docnums, self.scores(docnums), k, self._snapshot.tie_keys)
+            return best(docnums, self.scores(docnums), k, self.snapshot.tie_keys)
         floor = np.zeros(1, np.float64)  # a score that k documents reach: later segments need not look below
         rankings = []
         for view, _, answers in self._parts if k > 0 else ():
             fewer = min(k, view.size)
             found = answers.best(fewer, floor if fewer == k else floor.copy())
             rankings += [Ranking(ordinals + view.base, scores) for ordinals, scores in found]
-        return merge(rankings, k, self._snapshot.tie_keys)
+        return merge(rankings, k, self.snapshot.tie_keys)
 
     def scores(self, docnums: Docnums) -> Floats:
         """Return the score of each document, whether or not the mask lets it through."""
@@ -95,7 +103,7 @@ class SparseScorer:
         ranked = np.flatnonzero(scores)
         ranks = np.zeros(len(docnums), np.int64)
         if len(ranked):
-            ranks[ranked] = true_ranks(self._snapshot, docnums[ranked], scores[ranked], self._standing)
+            ranks[ranked] = true_ranks(self.snapshot, docnums[ranked], scores[ranked], self._standing)
         return ranks
 
     def minimum(self) -> float:
@@ -121,7 +129,7 @@ class SparseScorer:
 
     def _standing(self, number: int, levels: Floats) -> Standing:
         """Return how a segment's ranked documents stand to scores, given in ascending order."""
-        base = self._snapshot.segments[number].base
+        base = self.snapshot.segments[number].base
         found = [answers.reaching(float(levels[0])) for view, _, answers in self._parts if view.base == base]
         ordinals, scores = found[0] if found else (np.empty(0, np.int64), np.empty(0, np.float32))
         ascending = np.sort(scores)
