@@ -1,6 +1,20 @@
 """Hybrid retrieval: BM25 and dense search over one collection, fused exactly and explained."""
 
-from hybrid.branches import BM25, Branch, Dense, Sparse
+from hybrid.branches import (
+    BM25,
+    HNSW,
+    IVF,
+    PQ,
+    SQ8,
+    Binary,
+    Branch,
+    Dense,
+    Flat,
+    RaBitQ,
+    Scan,
+    Sparse,
+    Tiered,
+)
 from hybrid.branches.bm25 import FieldWeights
 from hybrid.corpus import read, read_qrels, read_queries
 from hybrid.encoders import register as register_encoder
@@ -67,6 +81,7 @@ __all__ = [
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
     "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Analyzer", "analyzer", "analyzer_names",
+    "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
     "Rerank", "Reranker", "DenseEncoder", "DenseBatch", "register_encoder",

@@ -4,6 +4,7 @@ from hybrid.branches.base import Branch, Encoders
 from hybrid.branches.bm25 import BM25
 from hybrid.branches.dense import Dense
 from hybrid.branches.sparse import Sparse
+from hybrid.index.dense import HNSW, IVF, PQ, SQ8, Binary, Flat, RaBitQ, Scan, Tiered
 
 BRANCHES: dict[str, type[BM25] | type[Dense] | type[Sparse]] = {
     "bm25": BM25,
@@ -11,4 +12,20 @@ BRANCHES: dict[str, type[BM25] | type[Dense] | type[Sparse]] = {
     "dense": Dense,
 }
 
-__all__ = ["BRANCHES", "BM25", "Branch", "Dense", "Encoders", "Sparse"]
+__all__ = [
+    "BM25",
+    "BRANCHES",
+    "HNSW",
+    "IVF",
+    "PQ",
+    "SQ8",
+    "Binary",
+    "Branch",
+    "Dense",
+    "Encoders",
+    "Flat",
+    "RaBitQ",
+    "Scan",
+    "Sparse",
+    "Tiered",
+]

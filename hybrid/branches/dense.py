@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,14 +12,19 @@ import numpy as np
 from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.dense import DenseRows, FlatScorer
+from hybrid.index.dense import EXACT, DenseRows, DenseScorer, Form, Index, Storage, Stored, as_index, spelt
 from hybrid.ranking import Ranking
 from hybrid.threads import parallel
 from hybrid.types import BranchKind, Document, Floats, Progress, Query, Scorer
 from hybrid.values import short_repr
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
+_NEUTRAL = {"neutral": True}
+"""A field whose default changes nothing; recipes leave it out, as they leave out None."""
+
 _UNIT_TOLERANCE = 1e-3
+_ROUNDED = 2.0**-22
+"""More than the length of a vector of length 1 changes by rounding its numbers to float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,11 +43,25 @@ class Dense:
     ``dimension`` instead there is no model: every document and query must bring a ready-made
     vector of so many numbers under the branch's name, and the inner product of those is the score.
     With a model, a ready-made vector is used where given and the text is encoded elsewhere.
+
+    ``index``: how vectors are searched (`hybrid.index.dense.kinds`). "auto", ``Flat()``, ``Scan()``
+    and ``Tiered()`` are exact and may be exchanged on a built index; "auto" compares the vectors of
+    small segments themselves, and scans codes of those with at least
+    `hybrid.index.dense.writing.SCAN_FROM` numbers. The others are approximate.
+
+    ``storage``: what is kept of each vector, "float32", "float16" or "int8" (8 bits a number and a
+    scale). A score is exactly that of what is kept.
+
+    ``truncate``: how many of the first numbers of each vector, of documents and queries, are kept
+    and scaled to length 1 (Matryoshka representations, Kusupati et al. 2022). None: all, as they are.
     """
 
     model: str | None = None
     dimension: int | None = None
     name: str = "dense"
+    index: Index | str = field(default="auto", metadata=_NEUTRAL)
+    storage: Storage = field(default="float32", metadata=_NEUTRAL)
+    truncate: int | None = None
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
@@ -62,6 +81,17 @@ class Dense:
             not isinstance(self.dimension, int) or isinstance(self.dimension, bool) or self.dimension < 1
         ):
             raise PipelineError(f"dimension is {self.dimension!r}; give a whole number of at least 1")
+        object.__setattr__(self, "index", as_index(self.index))
+        Form(as_index(self.index), self.storage)
+        if self.truncate is not None:
+            self._check_truncate()
+
+    def _check_truncate(self) -> None:
+        """Raise unless so many numbers can be kept, as far as is known without the model."""
+        kept, most = self.truncate, self.dimension
+        if not isinstance(kept, int) or isinstance(kept, bool) or kept < 1 or (most and kept > most):
+            limit = f"from 1 to the dimension, {most}" if most else "of at least 1"
+            raise PipelineError(f"truncate is {kept!r}; give a whole number {limit}, or None for all")
 
     def __repr__(self) -> str:
         """Show what differs from the defaults."""
@@ -73,8 +103,18 @@ class Dense:
         return () if self.model is None else (self.model,)
 
     def stored(self) -> Mapping[str, Any]:
-        """Return what the vectors depend on besides the model's fingerprint."""
-        return {"model": self.model, "dimension": self.dimension}
+        """Return what the vectors depend on besides the model's fingerprint.
+
+        What is neutral is left out, as it is of indexes made before it could be set.
+        """
+        index = as_index(self.index)
+        return {
+            "model": self.model,
+            "dimension": self.dimension,
+            **({"index": spelt(index)} if index != "auto" and not isinstance(index, EXACT) else {}),
+            **({"storage": self.storage} if self.storage != "float32" else {}),
+            **({"truncate": self.truncate} if self.truncate is not None else {}),
+        }
 
     def encode_documents(
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
@@ -102,7 +142,7 @@ class Dense:
             whose = [f"document {documents[n].id!r}" for n in rest]
             vectors[rest] = self._usable(batch.vectors, dimension, unit, whose)
             truncated[rest] = batch.truncated
-        return DenseRows(vectors, truncated)
+        return DenseRows.of(self._cut(vectors), truncated, Form(as_index(self.index), self.storage))
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[DenseQuery]:
         """Encode the queries that bring no vector; check the vectors that are brought."""
@@ -123,11 +163,11 @@ class Dense:
             whose = [f"query {text!r}" for text in texts]
             encoded = iter(self._usable(batch.vectors, dimension, unit, whose))
         vectors = [given[n] if n in given else next(encoded) for n in range(len(queries))]
-        return [DenseQuery(vector, unit) for vector in vectors]
+        return [DenseQuery(self._cut(vector), unit and self.truncate is None) for vector in vectors]
 
     def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
         """Return the exact scorer of one query vector."""
-        return FlatScorer(snapshot, self.name, query.vector, query.unit, mask)
+        return DenseScorer(snapshot, self.name, query.vector, query.unit, mask, as_index(self.index))
 
     def rankings(
         self, snapshot: Snapshot, queries: Sequence[DenseQuery], mask: Mask, k: int
@@ -140,7 +180,9 @@ class Dense:
         if self.model is not None:
             return {}
         number, ordinal = snapshot.locate(docnum)
-        return {self.name: snapshot.segments[number].segment[f"{self.name}/vectors"][ordinal]}
+        vectors = Stored.of(snapshot.segments[number].segment, self.name).vectors
+        vector = vectors.take(slice(ordinal, ordinal + 1)).decoded()[0]
+        return {self.name: np.pad(vector, (0, (self.dimension or 0) - len(vector)))}  # if it was truncated
 
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return the dimension, and how many live documents were longer than the window."""
@@ -156,7 +198,16 @@ class Dense:
         if self.dimension is not None:
             return self.dimension, False
         encoder = encoders.get(self.models[0])
+        if self.truncate is not None and self.truncate > encoder.dimension:
+            raise InputError(
+                f"truncate is {self.truncate}, and the vectors of model {self.model!r} have "
+                f"{encoder.dimension} numbers; give at most so many, or None for all"
+            )
         return encoder.dimension, encoder.normalized
+
+    def _cut(self, vectors: Floats) -> Floats:
+        """Return the first numbers of vectors, shape (..., d), as far as they are kept."""
+        return vectors if self.truncate is None else shortened(vectors, self.truncate)
 
     def _usable(self, vectors: Any, dimension: int, unit: bool, whose: Sequence[str]) -> Floats:
         """Return a model's vectors as float32, shape (texts, dimension).
@@ -181,6 +232,19 @@ class Dense:
                     f"{length:.4f} for {owner}"
                 )
         return array
+
+
+def shortened(vectors: Floats, length: int) -> Floats:
+    """Return the first numbers of vectors, shape (..., d), scaled to length 1; zeros stay zeros.
+
+    >>> shortened(np.float32([3, 4, 12]), 2).tolist()
+    [0.6000000238418579, 0.800000011920929]
+    """
+    kept = vectors[..., :length].astype(np.float64)
+    lengths = np.linalg.norm(kept, axis=-1, keepdims=True)
+    # What has length 1 already is left as it is, so that shortening again changes nothing.
+    lengths = np.where((lengths == 0) | (abs(lengths - 1) <= _ROUNDED), 1, lengths)
+    return np.ascontiguousarray(kept / lengths, np.float32)
 
 
 def checked(vector: Any, dimension: int, unit: bool, whose: str) -> Floats:

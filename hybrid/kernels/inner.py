@@ -21,11 +21,12 @@ _TINY = 2.0**-125
 """More than one operation can lose where results are subnormal, even if those are flushed to zero."""
 
 
-def inner_products(vectors: Floats, query: Floats) -> Floats:
+def inner_products(vectors: Floats, query: Floats, scales: Floats | None = None) -> Floats:
     """Return the inner product of each row with the query: float32, shape (n,); never -0.
 
     Products of float32 values are exact in float64; they are added there and rounded once.
-    ``vectors``: float32, shape (n, d); ``query``: float32, shape (d,).
+    ``vectors``: float32, shape (n, d); ``query``: float32, shape (d,). ``scales``: float32, shape
+    (n,), by which each sum is multiplied before it is rounded.
 
     >>> inner_products(np.float32([[1, 2], [3, 4]]), np.float32([10, 1])).tolist()
     [12.0, 34.0]
@@ -34,8 +35,11 @@ def inner_products(vectors: Floats, query: Floats) -> Floats:
     result = np.empty(len(vectors), np.float32)
     step = max(1, _CHUNK // max(1, len(query)))
     for start in range(0, len(vectors), step):
-        products = vectors[start : start + step] * wide
-        result[start : start + step] = _row_sums(products) + 0.0  # -0 + 0 is 0
+        sums = _row_sums(vectors[start : start + step] * wide)
+        if scales is not None:
+            sums = sums * scales[start : start + step]
+        result[start : start + step] = sums
+    result += np.float32(0.0)  # -0 + 0 is 0
     return result
 
 

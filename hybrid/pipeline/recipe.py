@@ -17,7 +17,8 @@ A part with several kinds carries its ``type``; what is left out has its default
     alpha = 0.8
     normalizer = "tm2c2"
 
-A recipe that is written holds every value, so that it keeps its meaning when a default changes.
+A recipe that is written holds every value, so that it keeps its meaning when a default changes; only
+what says that nothing is asked for (None, or the default of a field marked neutral) is left out.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from hybrid.branches import BRANCHES
 from hybrid.branches.bm25 import spelling
 from hybrid.errors import PipelineError
 from hybrid.fusion import FUSIONS, NORMALIZERS
+from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
 from hybrid.rerankers import Rerank
 from hybrid.text import Analyzer
@@ -40,8 +42,12 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "branches": BRANCHES,
     "fusion": FUSIONS,
     "normalizer": NORMALIZERS,
+    "index": INDEXES,
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
+
+_NAMED = ("normalizer", "index")
+"""Those that may be written as the kind's name alone."""
 
 
 def read_recipe(path: str | Path) -> Pipeline:
@@ -123,9 +129,13 @@ def from_dict(table: Mapping[str, Any]) -> Pipeline:
 
 
 def _table(value: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass as plain values; None is left out."""
-    fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
-    return {name: _plain(name, item) for name, item in fields.items() if item is not None}
+    """Return the fields of a dataclass as plain values; None and neutral defaults are left out."""
+    fields = {f: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    return {
+        field.name: _plain(field.name, item)
+        for field, item in fields.items()
+        if item is not None and not (field.metadata.get("neutral") and item == field.default)
+    }
 
 
 def _plain(name: str, value: Any) -> Any:
@@ -136,13 +146,13 @@ def _plain(name: str, value: Any) -> Any:
         return dict(value)
     if isinstance(value, list | tuple):
         return [_plain(name, item) for item in value]
-    if name in _KINDS:
+    if name in _KINDS and not isinstance(value, str):
         return _typed_table(name, value)
     return _table(value) if dataclasses.is_dataclass(value) else value
 
 
 def _typed_table(name: str, value: Any) -> Any:
-    """Return a part with its ``type``; a normalizer without fields as its name alone."""
+    """Return a part with its ``type``; a normalizer or index without fields as its name alone."""
     kinds = _KINDS[name]
     kind = next((kind for kind, cls in kinds.items() if cls is type(value)), None)
     if kind is None:
@@ -150,7 +160,7 @@ def _typed_table(name: str, value: Any) -> Any:
             f"a recipe cannot hold {value!r}; it can hold {', '.join(c.__name__ for c in kinds.values())}"
         )
     table = _table(value)
-    return kind if name == "normalizer" and not table else {"type": kind, **table}
+    return kind if name in _NAMED and not table else {"type": kind, **table}
 
 
 def _build(cls: type[Any], table: Any, where: str) -> Any:
@@ -175,7 +185,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         return tuple(_build(Rerank, item, "a rerank stage") for item in _tables(name, value))
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
-    if name == "fusion" or (name == "normalizer" and isinstance(value, Mapping)):
+    if name == "fusion" or (name in _NAMED and isinstance(value, Mapping)):
         return _typed(name, value, name)
     return tuple(value) if isinstance(value, list) else value
 

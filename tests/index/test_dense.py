@@ -14,33 +14,33 @@ FLAGS = np.array([True, False, False])
 
 
 def test_selecting_and_merging():
-    rows = DenseRows(VECTORS, FLAGS)
+    rows = DenseRows.of(VECTORS, FLAGS)
     assert len(rows) == 3
     assert rows.lengths.tolist() == [5, 0, 1]
     taken = rows.take(np.array([2, 0]))
-    assert taken.vectors.tolist() == [[1, 0], [3, 4]]
+    assert taken.kept.values.tolist() == [[1, 0], [3, 4]]
     assert taken.truncated.tolist() == [False, True]
     assert taken.lengths.tolist() == [1, 5]
     both = DenseRows.concat([taken, rows.take(np.empty(0, np.int64)), rows])
-    assert both.vectors.tolist() == [[1, 0], [3, 4], [3, 4], [0, 0], [1, 0]]
+    assert both.kept.values.tolist() == [[1, 0], [3, 4], [3, 4], [0, 0], [1, 0]]
     assert both.truncated.tolist() == [False, True, True, False, False]
     assert both.lengths.tolist() == [1, 5, 5, 0, 1]
 
 
 def test_the_disk_keeps_everything_without_a_copy(tmp_path):
-    rows = DenseRows(np.asfortranarray(VECTORS), FLAGS)
+    rows = DenseRows.of(np.asfortranarray(VECTORS), FLAGS)
     with SegmentWriter(tmp_path / "s") as out:
         rows.write(out, "x")
-        DenseRows(np.empty((0, 7), np.float32), np.empty(0, np.bool_)).write(out, "none")
+        DenseRows.of(np.empty((0, 7), np.float32), np.empty(0, np.bool_)).write(out, "none")
     segment = Segment.open(tmp_path / "s", verify=True)
     read = DenseRows.read(segment, "x")
-    np.testing.assert_array_equal(read.vectors, VECTORS)
+    np.testing.assert_array_equal(read.kept.values, VECTORS)
     np.testing.assert_array_equal(read.truncated, FLAGS)
     assert read.lengths.tolist() == [5, 0, 1]
-    assert np.shares_memory(read.vectors, segment["x/vectors"])
-    assert read.vectors.flags.c_contiguous
-    assert not read.vectors.flags.owndata
-    assert DenseRows.read(segment, "none").vectors.shape == (0, 7)
+    assert np.shares_memory(read.kept.values, segment["x/vectors"])
+    assert read.kept.values.flags.c_contiguous
+    assert not read.kept.values.flags.owndata
+    assert DenseRows.read(segment, "none").kept.values.shape == (0, 7)
 
 
 @pytest.mark.parametrize(
@@ -57,15 +57,15 @@ def test_the_disk_keeps_everything_without_a_copy(tmp_path):
 )
 def test_what_is_not_accepted(vectors, flags, words):
     with pytest.raises(EncoderError) as caught:
-        DenseRows(np.array(vectors, np.float32), np.array(flags))
+        DenseRows.of(np.array(vectors, np.float32), np.array(flags))
     for word in words:
         assert word in str(caught.value)
 
 
 def test_another_type_or_dimension_is_not_accepted():
     with pytest.raises(EncoderError, match="float64"):
-        DenseRows(VECTORS.astype(np.float64), FLAGS)
+        DenseRows.of(VECTORS.astype(np.float64), FLAGS)
     with pytest.raises(EncoderError, match=r"\[2, 3\]"):
         DenseRows.concat(
-            [DenseRows(VECTORS, FLAGS), DenseRows(np.zeros((1, 3), np.float32), np.array([False]))]
+            [DenseRows.of(VECTORS, FLAGS), DenseRows.of(np.zeros((1, 3), np.float32), np.array([False]))]
         )

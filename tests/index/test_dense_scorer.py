@@ -12,17 +12,23 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hybrid.errors import InputError
-from hybrid.index.dense import DenseRows, flat
+from hybrid.index.dense import DenseRows, DenseScorer, Stored, Vectors, flat
 from hybrid.index.dense.flat import FlatSegment
-from hybrid.index.dense.scorer import FlatScorer
 from hybrid.kernels.inner import inner_products, row_lengths
 from tests.index.layouts import layouts
 from tests.index.segmented import PREFIX, Layout, check, mask_of, stored
 
 
-def rows_of(vectors):
+def rows_of(vectors, form=None):
     vectors = np.asarray(vectors, np.float32)
-    return lambda members: DenseRows(vectors[members], np.zeros(len(members), np.bool_))
+    return lambda members: DenseRows.of(vectors[members], np.zeros(len(members), np.bool_), form)
+
+
+def kept(vectors):
+    return Stored(Vectors.of(vectors, "float32"), row_lengths(vectors))
+
+
+NOWHERE = np.array([-np.inf])
 
 
 def plain(n: int, segments: int = 1) -> Layout:
@@ -58,7 +64,7 @@ def test_equals_loops_over_all_documents(collection, few, pad):
             if merged:
                 store.optimize({PREFIX: DenseRows})
             snapshot = store.snapshot
-            scorer = FlatScorer(snapshot, PREFIX, query, False, mask_of(snapshot, layout))
+            scorer = DenseScorer(snapshot, PREFIX, query, False, mask_of(snapshot, layout))
             check(scorer, snapshot, layout, scores, {layout.ids[i] for i in layout.eligible})
             assert scorer.matches(0) == []
             longest = row_lengths(vectors[layout.live]).max(initial=0)
@@ -80,7 +86,7 @@ def test_equals_numpy_and_faiss_on_random_vectors(masked):
         snapshot = store.snapshot
         for query in random.standard_normal((5, 48)).astype(np.float32):
             true = vectors.astype(np.float64) @ query.astype(np.float64)
-            scorer = FlatScorer(snapshot, PREFIX, query, False, mask_of(snapshot, layout))
+            scorer = DenseScorer(snapshot, PREFIX, query, False, mask_of(snapshot, layout))
             top = scorer.top(50)
             np.testing.assert_allclose(top.scores, np.sort(true[eligible])[::-1][:50], rtol=1e-6)
             np.testing.assert_allclose(top.scores, index.search(query[None], 50)[0][0], rtol=1e-5)
@@ -96,19 +102,19 @@ def test_by_hand():
     vectors = [[1, 0], [0, 1], [1, 1], [-1, 0.5]]
     with stored(plain(4, 2), rows_of(vectors)) as store:
         snapshot = store.snapshot
-        scorer = FlatScorer(snapshot, PREFIX, np.float32([2, 1]), False, snapshot.mask())
+        scorer = DenseScorer(snapshot, PREFIX, np.float32([2, 1]), False, snapshot.mask())
         assert snapshot.ids(scorer.top(3).docnums) == ["0002", "0000", "0001"]
         assert scorer.top(9).scores.tolist() == [3, 2, 1, -1.5]
         assert scorer.ranks(snapshot.find(["0003", "0002"])).tolist() == [4, 1]
         assert scorer.minimum() == -1.5
         assert scorer.lower_bound == pytest.approx(-(10**0.5), rel=1e-6)
-        assert FlatScorer(snapshot, PREFIX, [2, 1], True, snapshot.mask()).lower_bound == -1
+        assert DenseScorer(snapshot, PREFIX, [2, 1], True, snapshot.mask()).lower_bound == -1
 
 
 def test_the_bound_of_opposite_vectors_is_their_score():
     for x in ([1, 0, 0], [1, 1, 0], [2, 2, 1], [1, 2, 3]):
         with stored(plain(1), rows_of([[-c for c in x]])) as store:
-            scorer = FlatScorer(store.snapshot, PREFIX, x, False, store.snapshot.mask())
+            scorer = DenseScorer(store.snapshot, PREFIX, x, False, store.snapshot.mask())
             assert scorer.lower_bound <= scorer.scores(np.array([0]))[0]
             assert scorer.lower_bound == pytest.approx(-sum(c * c for c in x), rel=1e-15)
 
@@ -116,7 +122,7 @@ def test_the_bound_of_opposite_vectors_is_their_score():
 def test_deleted_documents_do_not_move_the_bound():
     layout = Layout(["a", "b"], [0, 0], frozenset([0]), frozenset())
     with stored(layout, rows_of([[100, 0], [3, 4]])) as store:
-        assert FlatScorer(store.snapshot, PREFIX, [1, 0], False, store.snapshot.mask()).lower_bound == -5
+        assert DenseScorer(store.snapshot, PREFIX, [1, 0], False, store.snapshot.mask()).lower_bound == -5
 
 
 @pytest.mark.parametrize("few", [0, 512])
@@ -125,18 +131,18 @@ def test_edges(few):
     with patch.object(flat, "_FEW", few):
         with stored(plain(5, 2), rows_of(np.ones((5, 3)))) as store:
             snapshot = store.snapshot
-            zero = FlatScorer(snapshot, PREFIX, np.zeros(3, np.float32), False, snapshot.mask())
+            zero = DenseScorer(snapshot, PREFIX, np.zeros(3, np.float32), False, snapshot.mask())
             assert snapshot.ids(zero.top(3).docnums) == ["0000", "0001", "0002"]
             assert zero.top(3).scores.tolist() == [0, 0, 0]
             assert zero.ranks(snapshot.find(["0004", "0000"])).tolist() == [5, 1]
             assert (zero.minimum(), zero.lower_bound) == (0, 0)
-            nothing = FlatScorer(snapshot, PREFIX, np.ones(3), False, snapshot.mask({"no": "such"}))
+            nothing = DenseScorer(snapshot, PREFIX, np.ones(3), False, snapshot.mask({"no": "such"}))
             assert len(nothing.top(3)) == 0
             assert nothing.ranks(np.arange(5)).tolist() == [0] * 5
             assert nothing.minimum() == 0
             assert nothing.scores(np.arange(2)).tolist() == [3, 3]
         with stored(plain(0), rows_of(np.ones((0, 3)))) as store:
-            none = FlatScorer(store.snapshot, PREFIX, np.ones(3), False, store.snapshot.mask())
+            none = DenseScorer(store.snapshot, PREFIX, np.ones(3), False, store.snapshot.mask())
             assert len(none.top(3)) == 0
             assert none.scores(np.empty(0, np.int64)).shape == (0,)
             assert none.ranks(np.empty(0, np.int64)).shape == (0,)
@@ -155,7 +161,7 @@ def test_edges(few):
 )
 def test_queries_that_are_not_accepted(query, words):
     with stored(plain(2), rows_of(np.ones((2, 3)))) as store, pytest.raises(InputError) as caught:
-        FlatScorer(store.snapshot, PREFIX, np.array(query, np.float32), False, store.snapshot.mask())
+        DenseScorer(store.snapshot, PREFIX, np.array(query, np.float32), False, store.snapshot.mask())
     for word in words:
         assert word in str(caught.value)
 
@@ -176,16 +182,16 @@ def test_float32_search_would_be_wrong_here_and_this_is_not():
     vectors, query = nearly_tied(2000, 384)
     true = inner_products(vectors, query)
     order = np.lexsort((np.arange(2000), -true))
-    segment = FlatSegment(vectors, row_lengths(vectors), query, None)
+    segment = FlatSegment(kept(vectors), query, None)
     found, _ = segment._search(100)
     assert found.tolist() != order[:100].tolist()
     assert segment._column is None
-    ordinals, scores = segment.top(100)
+    ordinals, scores = segment.top(100, NOWHERE)
     assert segment._column is not None
     assert ordinals.tolist() == order[:100].tolist()
     assert scores.tolist() == true[order[:100]].tolist()
     with stored(plain(2000, 3), rows_of(vectors)) as store:
-        scorer = FlatScorer(store.snapshot, PREFIX, query, False, store.snapshot.mask())
+        scorer = DenseScorer(store.snapshot, PREFIX, query, False, store.snapshot.mask())
         best = scorer.top(50)
         assert store.snapshot.ids(best.docnums) == [f"{i:04}" for i in order[:50]]
         docnums = store.snapshot.find([f"{i:04}" for i in order])
@@ -197,8 +203,8 @@ def test_well_separated_scores_need_no_second_pass():
     random = np.random.default_rng(1)
     vectors = random.standard_normal((5000, 64)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    segment = FlatSegment(vectors, row_lengths(vectors), vectors[7], None)
-    ordinals, _ = segment.top(10)
+    segment = FlatSegment(kept(vectors), vectors[7], None)
+    ordinals, _ = segment.top(10, NOWHERE)
     assert ordinals[0] == 7
     assert segment._column is None
 
@@ -211,7 +217,7 @@ def test_any_number_of_threads():
         for count, masked in itertools.product((1, 2), (False, True)):
             faiss.omp_set_num_threads(count)
             eligible = np.arange(3000) % 3 > 0 if masked else None
-            ordinals, scores = FlatSegment(vectors, row_lengths(vectors), query, eligible).top(40)
+            ordinals, scores = FlatSegment(kept(vectors), query, eligible).top(40, NOWHERE)
             found.append((ordinals.tolist(), scores.tolist()))
     finally:
         faiss.omp_set_num_threads(threads)

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.index.dense.search import Found, best_of, ordinals_of
+from hybrid.index.dense.stored import Stored
 from hybrid.index.ranks import Standing
-from hybrid.kernels.inner import float32_error, inner_products
-from hybrid.ranking import top_positions
+from hybrid.kernels.inner import float32_error
 from hybrid.types import Bools, Doubles, Floats
 
 _PAD = 32
@@ -26,25 +27,18 @@ _FEW = 512
 
 
 class FlatSegment:
-    """One query against one segment's vectors.
+    """One query against one segment's float32 vectors; ``eligible``: bool, shape (n,), None for all."""
 
-    ``vectors``: float32, shape (n, d), C order. ``lengths``: float64, shape (n,), their Euclidean
-    lengths. ``query``: float32, shape (d,). ``eligible``: bool, shape (n,), None for all.
-    """
-
-    def __init__(self, vectors: Floats, lengths: Doubles, query: Floats, eligible: Bools | None) -> None:
-        self._vectors, self._query, self._eligible = vectors, query, eligible
-        self._count = len(vectors) if eligible is None else int(np.count_nonzero(eligible))
+    def __init__(self, stored: Stored, query: Floats, eligible: Bools | None) -> None:
+        self._stored, self._query, self._eligible = stored, query, eligible
+        self._vectors = stored.vectors.values
+        self._count = len(stored) if eligible is None else int(np.count_nonzero(eligible))
         query_length = float(np.linalg.norm(query.astype(np.float64))) * (1 + 1e-9)
-        self._error = float32_error(len(query), query_length, float(lengths.max(initial=0.0)) * (1 + 1e-9))
+        self._error = float32_error(len(query), query_length, stored.longest * (1 + 1e-9))
         self._column: tuple[NDArray[np.int64], Floats] | None = None
 
-    def scores(self, ordinals: NDArray[np.int64]) -> Floats:
-        """Return the true score of each document."""
-        return inner_products(self._vectors[ordinals], self._query)
-
-    def top(self, k: int) -> tuple[NDArray[np.int64], Floats]:
-        """Return the ordinals and true scores of the best ``k``, by (score descending, ordinal)."""
+    def top(self, k: int, floor: Doubles) -> Found:
+        """Return the best ``k`` documents (see `Search`)."""
         if k <= 0:
             return self._best(np.empty(0, np.int64), 0)
         if self._count <= max(k, _FEW):
@@ -79,7 +73,7 @@ class FlatSegment:
         np.add.at(near, high, -1)
         uncertain = np.flatnonzero(np.cumsum(near[:-1]) > 0)
         exact = np.empty(len(column), np.float32)
-        exact[uncertain] = self.scores(ordinals[uncertain])
+        exact[uncertain] = self._stored.vectors.products(ordinals[uncertain], self._query)
         above = len(column) - high
         equal = np.empty(len(levels), np.int64)
         for n, (level, start, stop) in enumerate(zip(levels, low.tolist(), high.tolist(), strict=True)):
@@ -94,13 +88,10 @@ class FlatSegment:
 
     def _ordinals(self) -> NDArray[np.int64]:
         """Return the eligible documents, ascending."""
-        return np.arange(len(self._vectors)) if self._eligible is None else np.flatnonzero(self._eligible)
+        return ordinals_of(self._stored, self._eligible)
 
-    def _best(self, ordinals: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], Floats]:
-        """Return the best ``k`` of some documents, given in ascending order, by their true scores."""
-        scores = self.scores(ordinals)
-        best = top_positions(scores, k)
-        return ordinals[best], scores[best]
+    def _best(self, ordinals: NDArray[np.int64], k: int) -> Found:
+        return best_of(self._stored, ordinals, self._query, k)
 
     def _search(self, k: int) -> tuple[NDArray[np.int64], Floats]:
         """Return the ``k`` eligible documents with the highest float32 scores, best first.

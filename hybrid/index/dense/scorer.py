@@ -1,15 +1,20 @@
-"""Exact inner-product search over the vectors of a snapshot."""
+"""Inner-product search over the vectors of a snapshot."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from hybrid.errors import InputError
-from hybrid.index.dense.flat import FlatSegment
-from hybrid.index.dense.rows import LONGEST
+from hybrid.index.dense.choice import started
+from hybrid.index.dense.kinds import EXACT, Index
+from hybrid.index.dense.neighbours import NeighboursSegment
+from hybrid.index.dense.search import Search
+from hybrid.index.dense.stored import Stored
+from hybrid.index.dense.vectors import LONGEST
 from hybrid.index.memo import memoized
 from hybrid.index.ranks import Standing, true_ranks
 from hybrid.index.snapshot import Mask, SegmentView, Snapshot
@@ -18,29 +23,37 @@ from hybrid.ranking import Ranking, merge
 from hybrid.types import Docnums, Floats, TermMatch
 
 
-class FlatScorer:
-    """One query vector's inner products with all documents, exact (`hybrid.types.Scorer`).
+class DenseScorer:
+    """One query vector's inner products with all documents (`hybrid.types.Scorer`).
 
-    The score of a document is Σ q_i·x_i, added in float64 in a fixed order and rounded to float32
-    once (`hybrid.kernels.inner`). Every eligible document is ranked.
+    The score of a document is Σ q_i·x_i over its vector as it is kept, added in float64 in a fixed
+    order and rounded to float32 once (`hybrid.kernels.inner`). Every eligible document is ranked.
+    All is exact but ``top``, if the index is approximate and a segment large enough to have one.
 
-    ``query_vector``: float32, shape (d,). ``normalized``: whether all vectors have length 1.
+    ``query_vector``: float32, shape (d,). ``normalized``: whether all vectors have length 1, up to
+    rounding. ``index``: how to search.
 
     Raises:
         InputError: the query has another dimension than the index, is not finite, or is too long.
 
     """
 
-    exact = True
-
     def __init__(
-        self, snapshot: Snapshot, prefix: str, query_vector: ArrayLike, normalized: bool, mask: Mask
+        self,
+        snapshot: Snapshot,
+        prefix: str,
+        query_vector: ArrayLike,
+        normalized: bool,
+        mask: Mask,
+        index: Index | Literal["auto"] = "auto",
     ) -> None:
-        self._snapshot, self._prefix, self._mask, self._normalized = snapshot, prefix, mask, normalized
+        self._snapshot, self._prefix, self._mask, self._index = snapshot, prefix, mask, index
+        self._stored = [Stored.of(view.segment, prefix) for view in snapshot.segments]
+        self._normalized = normalized and all(s.vectors.values.dtype == np.float32 for s in self._stored)
         self._query = np.ascontiguousarray(query_vector, np.float32)
         dimension = len(self._query)
-        for view in snapshot.segments[:1]:
-            dimension = view.segment[f"{prefix}/vectors"].shape[1]
+        for stored in self._stored[:1]:
+            dimension = stored.vectors.dimension
         if self._query.shape != (dimension,):
             raise InputError(
                 f"the query vector has shape {self._query.shape}; the index needs ({dimension},)"
@@ -51,7 +64,12 @@ class FlatScorer:
                 f"the query vector's length is {self._length:.3g}; its numbers must be finite, and its "
                 f"length at most {LONGEST:g}"
             )
-        self._segments = self._searchers(self._query)
+        self._searches = self._started(self._query, index)
+
+    @property
+    def exact(self) -> bool:
+        """Whether ``top`` is the true one."""
+        return not any(isinstance(search, NeighboursSegment) for search in self._searches)
 
     @property
     def eligible(self) -> int:
@@ -71,14 +89,14 @@ class FlatScorer:
 
     def top(self, k: int) -> Ranking:
         """Return the best ``k`` eligible documents."""
-        return self._top(self._segments, k)
+        return self._top(self._searches, k)
 
     def scores(self, docnums: Docnums) -> Floats:
         """Return the score of each document, whether or not the mask lets it through."""
         docnums = np.asarray(docnums, np.int64)
         scores = np.zeros(len(docnums), np.float32)
         for number, here, ordinals in self._located(docnums):
-            scores[here] = self._segments[number].scores(ordinals)
+            scores[here] = self._stored[number].vectors.products(ordinals, self._query)
         return scores
 
     def ranks(self, docnums: Docnums) -> NDArray[np.int64]:
@@ -96,32 +114,33 @@ class FlatScorer:
 
     def minimum(self) -> float:
         """Return the lowest score of an eligible document; 0.0 if there is none."""
-        lowest = self._top(self._searchers(-self._query), 1).scores
+        lowest = self._top(self._started(-self._query, self._exactly), 1).scores
         return 0.0 - float(lowest[0]) if len(lowest) else 0.0
 
     def matches(self, docnum: int) -> list[TermMatch]:
         """Return nothing: vectors have no terms."""
         return []
 
-    def _searchers(self, query: Floats) -> list[FlatSegment]:
-        arrays = [
-            (view.segment[f"{self._prefix}/vectors"], view.segment[f"{self._prefix}/lengths"])
-            for view in self._snapshot.segments
-        ]
+    @property
+    def _exactly(self) -> Index | Literal["auto"]:
+        return self._index if isinstance(self._index, EXACT) else "auto"
+
+    def _started(self, query: Floats, index: Index | Literal["auto"]) -> list[Search]:
         return [
-            FlatSegment(vectors, lengths, query, part)
-            for (vectors, lengths), part in zip(arrays, self._mask.parts, strict=True)
+            started(stored, query, part, index)
+            for stored, part in zip(self._stored, self._mask.parts, strict=True)
         ]
 
-    def _top(self, searchers: list[FlatSegment], k: int) -> Ranking:
+    def _top(self, searches: Sequence[Search], k: int) -> Ranking:
         parts = []
-        for view, searcher in zip(self._snapshot.segments, searchers, strict=True):
-            ordinals, scores = searcher.top(k)
+        floor = np.full(1, -np.inf)  # a score that k documents reach: later segments need not look below
+        for view, search in zip(self._snapshot.segments, searches if k > 0 else (), strict=False):
+            ordinals, scores = search.top(k, floor)
             parts.append(Ranking(ordinals + view.base, scores))
         return merge(parts, k, self._snapshot.ids)
 
     def _standing(self, number: int, levels: Floats) -> Standing:
-        return self._segments[number].standing(levels)
+        return self._searches[number].standing(levels)
 
     def _located(self, docnums: Docnums) -> Iterator[tuple[int, NDArray[np.bool_], NDArray[np.int64]]]:
         """Yield each segment's position, which of the documents it holds, and their ordinals there."""

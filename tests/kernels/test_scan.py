@@ -1,0 +1,134 @@
+"""The scan over codes: no bound is ever broken, and sums have the bits of the plain way."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from hybrid.index.dense.codes import Codes, QueryCode, rounded_up
+from hybrid.kernels.inner import inner_products, row_lengths
+from hybrid.kernels.scan import collect, count_above, products
+
+ALL = np.empty(0, np.bool_)
+extreme = st.one_of(
+    st.floats(-1, 1, width=32),
+    st.sampled_from([0.0, -0.0, 1e-45, -1e-45, 1e-38, 1e-20, 1e17, -1e17, 3.0, 127.0]),
+)
+pairs = st.tuples(st.integers(1, 12), st.integers(1, 9)).flatmap(
+    lambda shape: st.tuples(
+        arrays(np.float32, shape, elements=extreme),
+        arrays(np.float32, shape[1], elements=extreme),
+        st.integers(1, shape[1]),
+    )
+)
+
+
+def scanned(vectors, query, prefix):
+    codes, code = Codes.of(vectors, row_lengths(vectors), prefix), QueryCode.of(query, prefix)
+    return codes.codes, codes.bounds, ALL, code.numbers, code.factor, code.weights
+
+
+def nowhere():
+    return np.array([-np.inf])
+
+
+@settings(max_examples=300, deadline=None)
+@given(pairs)
+def test_every_score_is_within_its_bounds(drawn):
+    vectors, query, prefix = drawn
+    n = len(vectors)
+    rows, lows, highs = collect(*scanned(vectors, query, prefix), 0, n, n + 1, nowhere())
+    assert rows.tolist() == list(range(n))
+    true = inner_products(vectors, query).astype(np.float64)
+    assert (lows <= true).all()
+    assert (true <= highs).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(pairs, st.integers(1, 12), st.integers(0, 11))
+def test_what_is_left_out_is_below_the_best(drawn, k, start):
+    vectors, query, prefix = drawn
+    stop = len(vectors)
+    floor = nowhere()
+    rows, _, highs = collect(*scanned(vectors, query, prefix), min(start, stop), stop, k, floor)
+    true = inner_products(vectors, query)
+    inside = np.arange(min(start, stop), stop)
+    best = np.sort(true[inside])[::-1][:k]
+    assert set(inside[true[inside] >= best[-1]].tolist() if len(best) else []) <= set(rows.tolist())
+    assert floor[0] == -np.inf if len(inside) < k else floor[0] <= best[-1]
+    assert (highs >= floor[0]).all()
+
+
+@settings(max_examples=200, deadline=None)
+@given(pairs, st.lists(st.integers(0, 11), min_size=1, max_size=4))
+def test_counts_are_certain(drawn, chosen):
+    vectors, query, prefix = drawn
+    true = inner_products(vectors, query)
+    levels = np.unique(true[np.array(chosen) % len(true)]).astype(np.float64)
+    above, rows = count_above(*scanned(vectors, query, prefix), 0, len(vectors), levels)
+    certain = np.setdiff1d(np.arange(len(vectors)), rows)
+    expected = np.bincount(np.searchsorted(levels, true[certain]), minlength=len(levels) + 1)
+    assert above.tolist() == expected.tolist()
+    assert not np.isin(true[certain], levels).any()
+
+
+def test_many_candidates_need_more_room():
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((9000, 8)).astype(np.float32)
+    query = random.standard_normal(8).astype(np.float32)
+    true = inner_products(vectors, query)
+    for rows_in_order in (np.argsort(true), np.argsort(-true)):  # each better, or each worse than the last
+        ordered = vectors[rows_in_order]
+        for k in (1, 5000):
+            rows, _, _ = collect(*scanned(ordered, query, 8), 0, 9000, k, nowhere())
+            best = np.argsort(-true[rows_in_order], kind="stable")[:k]
+            assert set(best.tolist()) <= set(rows.tolist())
+            assert len(rows) < k + 2000
+    levels = np.sort(true).astype(np.float64)[::4]
+    assert len(count_above(*scanned(vectors, query, 8), 0, 9000, levels)[1]) > 2048
+
+
+def test_only_the_eligible_are_looked_at():
+    vectors = np.float32([[3], [2], [1], [2.5]])
+    codes, bounds, _, *rest = scanned(vectors, np.float32([1]), 1)
+    eligible = np.array([False, True, True, False])
+    rows, _, _ = collect(codes, bounds, eligible, *rest, 0, 4, 1, nowhere())
+    assert rows.tolist() == [1]
+    above, unsure = count_above(codes, bounds, eligible, *rest, 0, 4, np.array([1.5]))
+    assert (above.tolist(), unsure.tolist()) == ([1, 1], [])
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 7, 64, 383, 384, 1000])
+def test_products_have_the_bits_of_the_plain_way(dimension):
+    random = np.random.default_rng(dimension)
+    vectors = (random.standard_normal((50, dimension)) * 10.0 ** random.integers(-9, 9, (50, 1))).astype("f4")
+    query = random.standard_normal(dimension).astype(np.float32)
+    rows = np.concatenate([np.arange(50), [7, 7, 0]])
+    found = products(vectors, rows, query.astype(np.float64))
+    assert found.tobytes() == inner_products(vectors[rows], query).tobytes()
+    assert not np.signbit(products(-vectors[:1] * 0, np.arange(1), query.astype(np.float64)))[0]
+
+
+@pytest.mark.parametrize("dimension", [1, 384, 3000])
+def test_no_inner_product_overflows(dimension):
+    vectors = np.ones((1, dimension), np.float32)
+    _, lows, highs = collect(*scanned(vectors, vectors[0], dimension), 0, 1, 1, nowhere())
+    assert lows[0] <= dimension <= highs[0]
+    assert highs[0] - lows[0] < 0.02 * dimension
+
+
+def test_the_bounds_are_of_use():
+    """Of unit vectors, about as far as 8 bits go."""
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((100, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    _, lows, highs = collect(*scanned(vectors, vectors[0], 384), 0, 100, 100, nowhere())
+    assert (highs - lows).max() < 0.025
+
+
+@given(st.floats(0, 1e18))
+def test_rounding_up(value):
+    assert float(rounded_up(np.array([value]))[0]) >= value
