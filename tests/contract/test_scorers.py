@@ -53,7 +53,8 @@ WAYS = [
 def index(request, tmp_path, monkeypatch):
     """Three segments with ties and deleted documents."""
     kind, compiled = request.param
-    monkeypatch.setattr("hybrid.index.sparse.scorer.compiling_pays", lambda expected: compiled)
+    for module in ("scorer", "batch"):
+        monkeypatch.setattr(f"hybrid.index.sparse.{module}.compiling_pays", lambda expected: compiled)
     branch, rng = KINDS[kind], random.Random(7)
     found = [*documents(rng, 150, branch)]
     with hybrid.create(tmp_path / "index", found[:60], hybrid.Pipeline([branch])) as index:
@@ -72,6 +73,7 @@ def asked(request, index):
     for text in ("w0", "w1 w2 w2 w9", "", "unknown"):
         vector = [rng.uniform(-1, 1) for _ in range(DIMENSION)] if text else [0.0] * DIMENSION
         queries.append(hybrid.Query(text, vectors_of(branch, text, vector)))
+    index.asked = queries
     encoded = branch.encode_queries(queries, index._encoders)
     return snapshot, mask, branch, [branch.scorer(snapshot, query, mask) for query in encoded]
 
@@ -99,6 +101,17 @@ def test_top_is_a_prefix_of_everything(asked):
             assert part.docnums.tolist() == whole.docnums[:k].tolist()
             assert part.scores.tobytes() == whole.scores[:k].tobytes()
         assert len(scorer.top(0)) == 0
+
+
+def test_many_at_once_are_each(asked, index):
+    snapshot, mask, branch, scorers = asked
+    queries = branch.encode_queries(index.asked, index._encoders)
+    for k in (1, 3, len(snapshot.docnums())):
+        for found, scorer in zip(branch.rankings(snapshot, queries, mask, k), scorers, strict=True):
+            expected = scorer.top(k)
+            assert found.docnums.tolist() == expected.docnums.tolist()
+            assert found.scores.tobytes() == expected.scores.tobytes()
+    assert branch.rankings(snapshot, [], mask, 3) == []
 
 
 def test_only_eligible_documents_are_ranked(asked):
