@@ -24,6 +24,8 @@ PREFIX = "documents"
 """The name under which a segment holds its documents."""
 
 METADATA_DEPTH = 16
+_COLUMNS = ("ids", "titles", "texts", "metadata")
+_FIND_BLOCK = 1 << 16
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INTEGER_BITS = 1024
 
@@ -60,15 +62,14 @@ class DocumentRows:
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Write the four columns, and the columns that filters read under ``f"{prefix}/fields"``."""
-        for name, column in zip(("ids", "titles", "texts", "metadata"), self._columns(), strict=True):
+        for name, column in zip(_COLUMNS, self._columns(), strict=True):
             column.write(out, f"{prefix}/{name}")
         metadata.write(out, f"{prefix}/fields", (json.loads(text) for text in self.metadata))
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
         """Return the rows of a segment, sharing its memory."""
-        names = ("ids", "titles", "texts", "metadata")
-        return cls(*(Strings.read(segment, f"{prefix}/{name}") for name in names))
+        return cls(*(Strings.read(segment, f"{prefix}/{name}") for name in _COLUMNS))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -78,6 +79,20 @@ class DocumentRows:
         columns = zip(*(part._columns() for part in parts), strict=True)
         return cls(*(Strings.concat(column) for column in columns))
 
+    @classmethod
+    def merge(
+        cls, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
+    ) -> None:
+        """Write documents of segments, given as positions in their concatenation, in bounded memory."""
+        for name in _COLUMNS:
+            Strings.merge(
+                [Strings.read(part, f"{prefix}/{name}") for part in parts], order, out, f"{prefix}/{name}"
+            )
+        sizes = [len(cls.read(part, prefix)) for part in parts]
+        places = np.full(sum(sizes), -1, np.int64)
+        places[order] = np.arange(len(order))
+        metadata.merge(parts, f"{prefix}/fields", np.split(places, np.cumsum(sizes)[:-1]), out)
+
     def order(self) -> NDArray[np.int64]:
         """Return the permutation that sorts the documents by id."""
         ids = [*self.ids]  # UTF-8 bytes sort like the strings
@@ -85,16 +100,28 @@ class DocumentRows:
 
     def find(self, ids: Sequence[str]) -> NDArray[np.int64]:
         """Return the position of each id, or -1; the rows must be sorted by id."""
-        size, column = len(self), self.ids
         wanted = [id.encode(errors="surrogatepass") for id in ids]
-        if len(wanted) * 8 > size:
-            known = {id: position for position, id in enumerate(column)}
-            return np.fromiter((known.get(id, -1) for id in wanted), np.int64, len(wanted))
+        if len(wanted) * 8 > len(self):
+            return self._find_many(wanted)
         found = np.full(len(wanted), -1, np.int64)
+        column = self.ids
         for row, id in enumerate(wanted):
             position = bisect_left(column, id)
-            if position < size and column[position] == id:
+            if position < len(column) and column[position] == id:
                 found[row] = position
+        return found
+
+    def _find_many(self, wanted: Sequence[bytes]) -> NDArray[np.int64]:
+        """Find ids by going through the whole column, a block at a time."""
+        found = np.full(len(wanted), -1, np.int64)
+        rows: dict[bytes, list[int]] = {}
+        for row, id in enumerate(wanted):
+            rows.setdefault(id, []).append(row)
+        for first in range(0, len(self), _FIND_BLOCK):
+            block = np.arange(first, min(first + _FIND_BLOCK, len(self)))
+            for position, id in enumerate(self.ids.many(block), first):
+                if id in rows:
+                    found[rows[id]] = position
         return found
 
     def document(self, position: int) -> Document:
@@ -116,13 +143,14 @@ class DocumentRows:
         return self.ids, self.titles, self.texts, self.metadata
 
 
-def check_documents(documents: Sequence[Document]) -> None:
+def check_documents(documents: Sequence[Document], first: int = 0) -> None:
     """Raise at the first document that an index cannot accept.
 
     Accepted are: an ``id`` that is a non-empty string without control characters or line ends
     (spaces are allowed, though run files and qrels in TREC format cannot carry them); a ``title``
     and a ``text`` that are strings, possibly empty; ``metadata`` that is a mapping of JSON values
     with string keys, finite numbers, at most 16 levels deep. All strings must be valid Unicode.
+    Messages count the documents from ``first``.
 
     Raises:
         DuplicateIdError: an id appears twice among them; names the id and both positions.
@@ -130,7 +158,7 @@ def check_documents(documents: Sequence[Document]) -> None:
 
     """
     positions: dict[str, int] = {}
-    for position, document in enumerate(documents):
+    for position, document in enumerate(documents, first):
         if not isinstance(document, Document):
             raise DocumentError(
                 f"document {position}: expected a hybrid.Document, got {shown(document)}; "

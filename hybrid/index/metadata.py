@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import CorruptIndexError
 from hybrid.index.segment import Segment, SegmentWriter
+from hybrid.index.spool import Spool
 from hybrid.index.strings import Strings
 
 Scalar: TypeAlias = "bool | int | float | str | None"
@@ -72,7 +74,7 @@ def write(out: SegmentWriter, prefix: str, records: Iterable[Mapping[str, Any]])
     names, dictionaries, documents, codes = sorted(fields), [], [], []
     for name in names:
         dictionary, pairs = _encode(fields.pop(name))
-        dictionaries.append(json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")).encode())
+        dictionaries.append(_json(dictionary))
         documents.append(pairs[:, 0])
         codes.append(pairs[:, 1])
     starts = np.zeros(len(names) + 1, np.int64)
@@ -86,11 +88,78 @@ def write(out: SegmentWriter, prefix: str, records: Iterable[Mapping[str, Any]])
 
 def _encode(pairs: list[tuple[int, Any]]) -> tuple[list[Scalar], NDArray[np.int32]]:
     """Return a field's dictionary, and its distinct (document, code) pairs in order."""
-    distinct = {_key(value): value for _, value in reversed(pairs) if value is not _NO_SCALAR}
+    distinct = {_key(value): value for _, value in pairs if value is not _NO_SCALAR}
     order = sorted(distinct)
     codes: dict[Any, int] = {key: code for code, key in enumerate(order)}
     coded = sorted({(ordinal, -1 if value is _NO_SCALAR else codes[_key(value)]) for ordinal, value in pairs})
-    return [distinct[key] for key in order], np.array(coded, np.int32).reshape(-1, 2)
+    return [_spelling(distinct[key]) for key in order], np.array(coded, np.int32).reshape(-1, 2)
+
+
+def merge(
+    parts: Sequence[Segment], prefix: str, places: Sequence[NDArray[np.int64]], out: SegmentWriter
+) -> None:
+    """Write the columns of documents of several segments, a field at a time, as ``write`` would.
+
+    ``places``: for each segment the new ordinals of its documents, -1 for those left out.
+    """
+    held = [columns(part, prefix) for part in parts]
+    names: list[bytes] = []
+    counts: list[int] = []
+    sizes: list[int] = []
+    with ExitStack() as files:
+        kinds = (np.uint8, np.int32, np.int32)
+        values, documents, codes = (files.enter_context(Spool(out.path.parent, kind)) for kind in kinds)
+        for name in sorted(set().union(*(part.names() for part in held))):
+            dictionary, pairs = _merged([part.decode(name) for part in held], places)
+            if len(pairs):
+                spelled = _json(dictionary)
+                names.append(name.encode())
+                sizes.append(len(spelled))
+                counts.append(len(pairs))
+                values.add(np.frombuffer(spelled, np.uint8))
+                documents.add(pairs[:, 0])
+                codes.add(pairs[:, 1])
+        Strings.of(names).write(out, f"{prefix}/names")
+        out.add_chunks(f"{prefix}/values.data", np.uint8, (values.count,), values)
+        out.add(f"{prefix}/values.offsets", np.cumsum([0, *sizes], dtype=np.int64))
+        out.add(f"{prefix}/starts", np.cumsum([0, *counts], dtype=np.int64))
+        out.add_chunks(f"{prefix}/documents", np.int32, (documents.count,), documents)
+        out.add_chunks(f"{prefix}/codes", np.int32, (codes.count,), codes)
+
+
+def _merged(
+    parts: Sequence[Field | None], places: Sequence[NDArray[np.int64]]
+) -> tuple[list[Scalar], NDArray[np.int32]]:
+    """Return one field's dictionary and pairs over all parts."""
+    kept: list[tuple[Field, NDArray[np.int64], NDArray[np.int32]]] = []
+    distinct: dict[Any, Scalar] = {}
+    for field, moved in zip(parts, places, strict=True):
+        if field is not None:
+            documents = moved[field.documents]
+            codes = field.codes[documents >= 0]
+            kept.append((field, documents[documents >= 0], codes))
+            used = np.unique(codes[codes >= 0]).tolist()
+            distinct |= {_key(value): value for value in map(field.dictionary.__getitem__, used)}
+    order = sorted(distinct)
+    numbers = {key: code for code, key in enumerate(order)}
+    keys = []
+    for field, documents, codes in kept:
+        new = [numbers.get(_key(value), -1) for value in field.dictionary]
+        recoded = np.array([*new, -1], np.int64)[codes]  # the code -1 finds the last, which is -1
+        keys.append(documents * (len(order) + 1) + recoded + 1)
+    pairs = np.divmod(np.sort(np.concatenate([np.empty(0, np.int64), *keys])), len(order) + 1)
+    return [_spelling(distinct[key]) for key in order], np.stack((pairs[0], pairs[1] - 1), axis=1).astype(
+        np.int32
+    )
+
+
+def _json(dictionary: list[Scalar]) -> bytes:
+    return json.dumps(dictionary, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _spelling(value: Scalar) -> Scalar:
+    """Return the one form of equal values in which a dictionary holds them: 1 for 1.0."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _key(value: Scalar) -> tuple[int, Any]:
@@ -158,6 +227,11 @@ class MetadataColumns:
         if number is None:
             return None
         return self._segment.cached(f"{self._prefix}#{name}", lambda: self._decode(number))
+
+    def decode(self, name: str) -> Field | None:
+        """Return a field like `field`, without remembering it."""
+        number = self._numbers.get(name)
+        return None if number is None else self._decode(number)
 
     def _decode(self, number: int) -> Field:
         segment, prefix = self._segment, self._prefix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,4 +39,20 @@ class Rows(Protocol):
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return all rows of all parts, in order; ``parts`` holds at least one."""
+        ...
+
+
+@runtime_checkable
+class MergingRows(Rows, Protocol):
+    """Rows that can be merged from segment to segment in bounded memory."""
+
+    @classmethod
+    def merge(
+        cls, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
+    ) -> None:
+        """Write some of the rows of several segments, in a new order, as ``write`` would.
+
+        ``order``: which rows, as positions in the concatenation of the parts; rows of one part keep
+        their order. Memory may grow by a few numbers a document, not by what the rows hold.
+        """
         ...

@@ -20,7 +20,7 @@ import mmap
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -45,6 +45,7 @@ _NUMBERS = struct.Struct("<IQQ")
 _TRAILER = struct.Struct("<IQQ16s8s")
 _START, _END = b"HYBRIDsg", b"gsDIRBYH"
 _DIGEST = 16
+_RELEASE_BYTES = 1 << 24
 _T = TypeVar("_T")
 
 
@@ -77,10 +78,15 @@ class SegmentWriter:
     A context manager: a normal exit closes (and so fsyncs) the file, an exception removes it. The
     file must not exist yet. An array is complete, or the whole file is given up: after any error
     the file is removed and the writer is of no further use.
+
+    ``sources`` are segments that are read to write this one: what was read of them is let go of as
+    the file grows, so that merging does not need their size in memory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, sources: Sequence[Segment] = ()) -> None:
         self.path = path
+        self._sources = sources
+        self._released = 0
         self.info: SegmentInfo | None = None
         self._entries: dict[str, _Entry] = {}
         self._position = 0
@@ -171,6 +177,10 @@ class SegmentWriter:
             self.abort()
             raise _failed("write", self.path, error) from error
         self._position += len(data)
+        if self._position - self._released >= _RELEASE_BYTES:
+            self._released = self._position
+            for segment in self._sources:
+                segment.release()
 
     def __enter__(self) -> Self:
         return self
@@ -255,6 +265,11 @@ class Segment:
     def size_of(self, name: str) -> int:
         """Return the bytes of one array without touching it."""
         return self._entries[name].bytes
+
+    def release(self) -> None:
+        """Let the system take back the memory of what was read; reading it again is always possible."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._memory.madvise(mmap.MADV_DONTNEED)
 
     def verify(self) -> None:
         """Read every byte; raise ``CorruptIndexError`` naming the first array that is damaged."""

@@ -12,6 +12,11 @@ from numpy.typing import NDArray
 
 from hybrid.index.segment import Segment, SegmentWriter
 
+PIECE = 1 << 23
+"""How many bytes are merged at a time (a string is never cut)."""
+
+_PIECE_STRINGS = 1 << 16
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Strings:
@@ -80,6 +85,51 @@ class Strings:
         out.add(f"{name}.offsets", self.offsets)
 
     @classmethod
+    def merge(cls, parts: Sequence[Self], order: NDArray[np.int64], out: SegmentWriter, name: str) -> None:
+        """Write the strings at these positions of the parts' concatenation, in this order and in pieces."""
+        bases = np.cumsum([0, *map(len, parts)])
+        which = np.searchsorted(bases, order, "right") - 1
+        offsets = np.zeros(len(order) + 1, np.int64)
+        for number, part in enumerate(parts):
+            here = np.flatnonzero(which == number)
+            positions = order[here] - bases[number]
+            offsets[here + 1] = part.offsets[positions + 1] - part.offsets[positions]
+        np.cumsum(offsets, out=offsets)
+        out.add_chunks(
+            f"{name}.data", np.uint8, (int(offsets[-1]),), _pieces(parts, bases, which, order, offsets)
+        )
+        out.add(f"{name}.offsets", offsets)
+
+    @classmethod
     def read(cls, segment: Segment, name: str) -> Self:
         """Return the column written under ``name``, without copying it."""
         return cls(segment[f"{name}.data"], segment[f"{name}.offsets"])
+
+
+def _pieces(
+    parts: Sequence[Strings],
+    bases: NDArray[np.int64],
+    which: NDArray[np.int64],
+    order: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the bytes of strings, about `PIECE` at a time; neighbours in one part are copied at once."""
+    first = 0
+    while first < len(order):
+        last = int(np.searchsorted(offsets, offsets[first] + PIECE, "right")) - 1
+        last = min(max(last, first + 1), first + _PIECE_STRINGS, len(order))
+        rows = order[first:last]
+        starts = np.flatnonzero(
+            (np.diff(rows, prepend=-2) != 1) | (np.diff(which[first:last], prepend=-1) != 0)
+        )
+        ends = np.append(starts[1:], len(rows)) - 1
+        numbers = which[first + starts]
+        spans = zip(
+            numbers.tolist(),
+            (rows[starts] - bases[numbers]).tolist(),
+            (rows[ends] + 1 - bases[numbers]).tolist(),
+            strict=True,
+        )
+        runs = [parts[n].data[parts[n].offsets[start] : parts[n].offsets[stop]] for n, start, stop in spans]
+        yield runs[0] if len(runs) == 1 else np.concatenate(runs)
+        first = last

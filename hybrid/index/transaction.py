@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Protocol, Self
@@ -19,8 +20,10 @@ from hybrid.index.documents import PREFIX, DocumentRows
 from hybrid.index.folder import segment_path
 from hybrid.index.merge import merge
 from hybrid.index.rows import Rows
+from hybrid.index.seen import SeenIds
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.snapshot import SegmentView, Snapshot
+from hybrid.kernels.blocks import MOST_DOCUMENTS
 from hybrid.types import Docnums, Progress
 
 
@@ -63,6 +66,7 @@ class Transaction:
         self._live: dict[str, NDArray[np.bool_]] = {}
         self._merged: set[str] = set()
         self._added: list[tuple[SegmentRecord, Segment]] = []
+        self._seen = SeenIds()
         self._settings: Mapping[str, Any] = state.settings
 
     def delete(self, docnums: Docnums) -> None:
@@ -89,14 +93,15 @@ class Transaction:
                 changed[view.uuid] = live
         self._live |= changed
 
-    def add(self, documents: DocumentRows, branches: Mapping[str, Rows]) -> None:
+    def add(self, documents: DocumentRows, branches: Mapping[str, Rows], *, replace: bool = False) -> None:
         """Write documents and their branches' rows, in the same order, as one new segment.
 
         The rows are sorted by id here. The file is written and fsynced now; the catalogue names
-        it at the commit. No documents: nothing happens.
+        it at the commit. No documents: nothing happens. With ``replace``, live documents of
+        ``store.snapshot`` with the same ids are deleted.
 
         Raises:
-            DuplicateIdError: an id is given twice, or names a live document.
+            DuplicateIdError: an id is given twice in this transaction, or names a live document.
             ValueError: a branch has another number of rows, or an unusable name.
             StorageError: the disk refused.
 
@@ -108,17 +113,40 @@ class Transaction:
                 raise ValueError(f"branch {name!r} has {len(rows)} rows for {len(documents)} documents")
         if not len(documents):
             return
+        given = [*documents.ids]
         order = documents.order()
+        ids = [given[n].decode() for n in order.tolist()]
+        self._refuse_repeats(given, ids, order)
+        live = self._without(ids, delete=replace)
         if not np.array_equal(order, np.arange(len(order))):
             documents = documents.take(order)
             branches = {name: rows.take(order) for name, rows in branches.items()}
-        self._refuse_duplicates([id.decode() for id in documents.ids])
         uuid = uuid4().hex
         with SegmentWriter(segment_path(self._store.path, uuid)) as out:
             documents.write(out, PREFIX)
             for name, rows in branches.items():
                 rows.write(out, name)
         self._register(uuid, out, len(documents))
+        self._live |= live
+        self._seen.add(given)
+
+    def consolidate(self, row_types: Mapping[str, type[Rows]], progress: Progress | None = None) -> None:
+        """Merge the segments that this transaction has added into as few as can be.
+
+        ``row_types`` names the type of every branch's rows. Memory is bounded as in `merge`.
+
+        Raises:
+            StorageError: the disk refused.
+
+        """
+        for views in _groups(self._added):
+            if len(views) > 1:
+                self._write_merged(views, row_types, progress)
+                gone = {view.uuid for view in views}
+                self._added = [pair for pair in self._added if pair[0].uuid not in gone]
+                for view in views:
+                    with suppress(OSError):  # swept later
+                        view.segment.path.unlink(missing_ok=True)
 
     def replace(
         self,
@@ -137,10 +165,7 @@ class Transaction:
         if not uuids <= {view.uuid for view in self._views} or uuids & (self._live.keys() | self._merged):
             raise ValueError("only unchanged segments of the store's snapshot can be merged")
         if any(view.live_count for view in views):
-            uuid = uuid4().hex
-            with SegmentWriter(segment_path(self._store.path, uuid)) as out:
-                count = merge(views, row_types, out, progress)
-            self._register(uuid, out, count)
+            self._write_merged(views, row_types, progress)
         self._merged |= uuids
 
     def update_settings(self, changes: Mapping[str, Any]) -> None:
@@ -185,24 +210,41 @@ class Transaction:
         generation = self._state.generation + 1
         return State(generation, self._settings, tuple(segments), MappingProxyType(tombstones))
 
-    def _refuse_duplicates(self, ids: list[str]) -> None:
-        """Raise if one of these sorted ids comes twice or would come twice."""
-        for i, id in enumerate(ids[1:]):
-            if id == ids[i]:
-                raise DuplicateIdError(f"the id {id!r} is given twice; ids must be unique")
+    def _write_merged(
+        self, views: Sequence[SegmentView], row_types: Mapping[str, type[Rows]], progress: Progress | None
+    ) -> None:
+        uuid = uuid4().hex
+        path = segment_path(self._store.path, uuid)
+        with SegmentWriter(path, sources=[view.segment for view in views]) as out:
+            count = merge(views, row_types, out, progress)
+        self._register(uuid, out, count)
+
+    def _refuse_repeats(self, given: Sequence[bytes], ids: Sequence[str], order: NDArray[np.int64]) -> None:
+        """Raise if an id comes twice, in ``given`` (by ``order``: ``ids``) or with what was added before."""
+        first = self._seen.count
+        for n, (id, following) in enumerate(pairwise(ids)):
+            if id == following:
+                raise _repeated(id, first + int(order[n]), first + int(order[n + 1]))
+        for row, position in self._seen.suspects(given):
+            id = given[row].decode()
+            if any(DocumentRows.read(segment, PREFIX).find([id])[0] >= 0 for _, segment in self._added):
+                raise _repeated(id, position, first + row)
+
+    def _without(self, ids: Sequence[str], *, delete: bool) -> dict[str, NDArray[np.bool_]]:
+        """Return which documents stay live where one of these ids is deleted; if not allowed, raise."""
+        changed: dict[str, NDArray[np.bool_]] = {}
         for view in self._views:
             ordinals = view.documents.find(ids)
             taken = (ordinals >= 0) & self._live_of(view)[ordinals]
             if taken.any():
-                raise DuplicateIdError(
-                    f"the id {ids[int(np.argmax(taken))]!r} is already in the index; "
-                    "update replaces a document, or delete it first"
-                )
-        for _, segment in self._added:
-            ordinals = DocumentRows.read(segment, PREFIX).find(ids)
-            if (ordinals >= 0).any():
-                id = ids[int(np.argmax(ordinals >= 0))]
-                raise DuplicateIdError(f"the id {id!r} was added before in this transaction")
+                if not delete or view.uuid in self._merged:
+                    raise DuplicateIdError(
+                        f"the id {ids[int(np.argmax(taken))]!r} is already in the index; "
+                        "update replaces a document, or delete it first"
+                    )
+                changed[view.uuid] = self._live_of(view).copy()
+                changed[view.uuid][ordinals[taken]] = False
+        return changed
 
     def _live_of(self, view: SegmentView) -> NDArray[np.bool_]:
         """Return which documents of a segment are live after the deletes so far."""
@@ -225,3 +267,23 @@ class Transaction:
         for _, segment in self._added:
             with suppress(OSError):
                 segment.path.unlink(missing_ok=True)
+
+
+def _groups(added: Sequence[tuple[SegmentRecord, Segment]]) -> list[list[SegmentView]]:
+    """Return segments in groups of at most as many documents as one segment can hold."""
+    groups: list[list[SegmentView]] = []
+    base = MOST_DOCUMENTS + 1
+    for record, segment in added:
+        if base + record.documents > MOST_DOCUMENTS:
+            groups.append([])
+            base = 0
+        groups[-1].append(SegmentView(segment, record.uuid, base, record.documents, None))
+        base += record.documents
+    return groups
+
+
+def _repeated(id: str, first: int, second: int) -> DuplicateIdError:
+    low, high = sorted((first, second))
+    return DuplicateIdError(
+        f"the id {id!r} appears twice: documents {low} and {high} (counted from 0); ids must be unique"
+    )

@@ -109,9 +109,9 @@ def test_without_a_change_there_is_no_new_generation(store, put):
 @pytest.mark.parametrize(
     ("batches", "message"),
     [
-        ([["d", "e", "d"]], "the id 'd' is given twice"),
+        ([["d", "e", "d"]], r"'d' appears twice: documents 0 and 2 \("),
         ([["d", "b"]], "the id 'b' is already in the index"),
-        ([["d"], ["e", "d"]], "the id 'd' was added before in this transaction"),
+        ([["d"], ["e", "d"]], r"'d' appears twice: documents 0 and 2 \("),
     ],
 )
 def test_ids_stay_unique(store, make, int_rows, batches, message):
