@@ -58,7 +58,8 @@ def tables(record: dict[str, Any]) -> str:
 def _collection(found: dict[str, Any]) -> Iterator[str]:
     collection = found["collection"]
     yield f"### {collection['name']} ({collection['documents']:,} documents)"
-    yield latency_table(found)
+    if any(peer["passes"] for peer in found["peers"].values()):
+        yield latency_table(found)
     yield resource_table(found)
     for name, reason in found["failed"].items():
         yield f"{name} failed: {reason}"
@@ -108,8 +109,10 @@ def resource_table(found: dict[str, Any]) -> str:
             f"{peer['build_peak_rss_bytes'] / MIB:.0f}",
             f"{peer['search_peak_rss_bytes'] / MIB:.0f}",
             f"{peer['index_bytes_per_document']:.0f}",
-            f"{peer['cold']['since_start_seconds']:.2f}",
-            f"{peer['warm']['since_start_seconds']:.2f}",
+            *(
+                f"{peer[state]['since_start_seconds']:.2f}" if peer[state] else ""
+                for state in ("cold", "warm")
+            ),
         ]
         for name, peer in found["peers"].items()
     ]
@@ -170,7 +173,8 @@ def draw(record: dict[str, Any], folder: Path) -> Iterator[Path]:
     mpl.rcParams["svg.hashsalt"] = "hybrid"  # the same picture gives the same file
     task = record["task"]
     for number, found in enumerate(record["collections"]):
-        yield _save(folder / f"{task}-{number}-latency.svg", _bars, found)
+        if task != "build":
+            yield _save(folder / f"{task}-{number}-latency.svg", _bars, found)
         if task == "sparse":
             yield _save(folder / f"{task}-{number}-recall.svg", _curves, found)
     if len(record["collections"]) > 1 and task == "bm25-scale":

@@ -19,7 +19,6 @@ import shutil
 import signal
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,55 +113,77 @@ def collections(options: argparse.Namespace) -> list[Path]:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
-    """Build every peer's index, then ask in rounds; return the summary of one collection."""
+    """Build every peer's index, then ask in rounds; return the summary of one collection.
+
+    The task "build" builds anew in every round and asks only the first query, from a cold start.
+    """
     limits = {name: getattr(options, name) for name in ("seconds", "warm_up", "timeout")}
-    limits["memory"] = options.memory * 2**30
+    limits |= {"memory": options.memory * 2**30, "passes": options.task != "build"}
     chosen = [p for p in TASKS[options.task] if not options.peers or p.name in (OURS, *options.peers)]
     measured = {peer.name: Measured(peer) for peer in chosen}
     environments.cache().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=environments.cache(), prefix="work-") as work:
-        common = Task(
-            inputs=folder,
-            folder=Path(work),
-            ks=tuple(ks(options)),
-            threads=options.threads,
-            pretokenised=options.task in ("bm25", "bm25-scale"),
-            queries=options.queries,
-        )
-        tasks = {
-            peer.name: replace(common, folder=Path(work) / peer.name, options=peer.options) for peer in chosen
-        }
-        for peer in chosen:
-            tasks[peer.name].folder.mkdir()
-            phase(measured[peer.name], tasks[peer.name], "build", limits)
-            if measured[peer.name].failure:  # its index, or what there is of it, is of no use
-                shutil.rmtree(tasks[peer.name].folder, ignore_errors=True)
+        tasks = {peer.name: order(options, peer, folder, Path(work)) for peer in chosen}
         for turn in range(options.runs):
             start = turn % len(chosen)
+            if turn == 0 and options.task != "build":
+                for peer in chosen:
+                    build(measured[peer.name], tasks[peer.name], limits)
             for peer in chosen[start:] + chosen[:start]:
-                phase(measured[peer.name], tasks[peer.name], "search", limits, first=turn == 0)
+                if options.task == "build":
+                    build(measured[peer.name], tasks[peer.name], limits)
+                cold = turn == 0 or options.task == "build"
+                ask(measured[peer.name], tasks[peer.name], limits, cold, answers=turn == 0)
     return summarise(inputs.about(folder), measured, folder)
 
 
-def phase(measured: Measured, task: Task, name: str, limits: dict[str, Any], first: bool = False) -> None:
-    """Run one phase of one peer and keep its report, unless the peer has failed before."""
+def order(options: argparse.Namespace, peer: Peer, folder: Path, work: Path) -> Task:
+    """Return what one peer is told."""
+    return Task(
+        inputs=folder,
+        folder=work / peer.name,
+        ks=tuple(ks(options)),
+        threads=options.threads,
+        pretokenised=options.task in ("bm25", "bm25-scale"),
+        text_only=peer.text_only,
+        queries=options.queries,
+        options=peer.options,
+    )
+
+
+def build(measured: Measured, task: Task, limits: dict[str, Any]) -> None:
+    """Build one peer's index in an empty folder, and measure it."""
+    shutil.rmtree(task.folder, ignore_errors=True)
+    task.folder.mkdir()
+    report = attempt(measured, task, "build", limits)
+    sizes = (path.stat().st_size for path in task.folder.rglob("*") if path.is_file())
+    if report:
+        measured.builds.append(report | {"index_bytes": sum(sizes)})
+    else:  # what there is of the index is of no use
+        shutil.rmtree(task.folder, ignore_errors=True)
+
+
+def ask(measured: Measured, task: Task, limits: dict[str, Any], cold: bool, answers: bool) -> None:
+    """Open one peer's index in a fresh process and ask; ``cold``: with none of its files in memory."""
+    if cold:
+        evict(task.folder)
+    if report := attempt(measured, task, "search", limits, answers):
+        measured.searches.append(report | {"cold": cold})
+
+
+def attempt(
+    measured: Measured, task: Task, phase: str, limits: dict[str, Any], answers: bool = False
+) -> dict[str, Any] | None:
+    """Run one phase of one peer and return its report; None once it has failed, and why is kept."""
     if measured.failure:
-        return
-    peer: Peer = measured.peer
-    print(f"{name} {peer.name}", file=sys.stderr, flush=True)
+        return None
+    print(f"{phase} {measured.peer.name}", file=sys.stderr, flush=True)
     try:
-        if name == "search" and first:
-            evict(task.folder)
-        report = run(peer, task, name, limits, answers=first)
+        return run(measured.peer, task, phase, limits, answers)
     except PeerError as error:
-        measured.failure = f"{name}: {error}"
-        print(f"  {peer.name} failed: {error}", file=sys.stderr)
-        return
-    if name == "build":
-        sizes = (path.stat().st_size for path in task.folder.rglob("*") if path.is_file())
-        measured.build = report | {"index_bytes": sum(sizes)}
-    else:
-        measured.searches.append(report)
+        measured.failure = f"{phase}: {error}"
+        print(f"  {measured.peer.name} failed: {error}", file=sys.stderr)
+        return None
 
 
 def evict(folder: Path) -> None:

@@ -28,7 +28,7 @@ compare, environments, inputs, plots, process, protocol, registry, summary = (
     )
 )
 
-LIMITS = {"seconds": 5, "warm_up": 0, "timeout": 60, "memory": 4 << 30}
+LIMITS = {"seconds": 5, "warm_up": 0, "timeout": 60, "memory": 4 << 30, "passes": True}
 PEER = """
 import os, sys, time
 import numpy as np
@@ -231,9 +231,11 @@ def measured(name: str, scores: str, nanoseconds: int, ids: str) -> object:
     answers = [[(id, 2.0 - n) for n, id in enumerate(ids)]]
     steps = dict.fromkeys(summary.STEPS, 0.5)
     one = summary.Measured(registry.Peer(name, name, None, scores))
-    one.build = {"build_seconds": 1.0, "peak_rss_bytes": 1 << 20, "index_bytes": 300}
+    one.builds = [{"build_seconds": 1.0, "peak_rss_bytes": 1 << 20, "index_bytes": 300}]
     passes = {"search k=10": {"nanoseconds": [nanoseconds], "answers": answers}}
-    one.searches = [steps | {"peak_rss_bytes": 2 << 20, "passes": passes}] * 2
+    one.searches = [
+        steps | {"peak_rss_bytes": 2 << 20, "passes": passes, "cold": cold} for cold in (True, False)
+    ]
     return one
 
 

@@ -20,7 +20,7 @@ from peers.registry import Peer
 
 HERE = Path(__file__).resolve().parent
 MODULES = "peers."
-LAST_LINES = 8
+LAST_LINES = 4
 POLL_SECONDS = 0.1
 THREAD_VARIABLES = (
     "HYBRID_THREADS",
@@ -43,8 +43,9 @@ class PeerError(Exception):
 def run(peer: Peer, task: Task, phase: str, limits: dict[str, Any], answers: bool = False) -> dict[str, Any]:
     """Run one phase and return the worker's report, with the peak memory of all its processes.
 
-    ``limits``: ``seconds`` for one pass over the queries, ``warm_up`` seconds before it, ``timeout`` for
-    the phase in seconds, and ``memory`` for all of the peer's processes, in bytes.
+    ``limits``: ``seconds`` for one pass over the queries, ``warm_up`` seconds before it, whether
+    there are to be ``passes``, ``timeout`` for the phase in seconds, and ``memory`` for all of the peer's
+    processes, in bytes.
 
     Raises:
         PeerError: it could not be installed, failed, or went over a limit.
@@ -61,7 +62,7 @@ def run(peer: Peer, task: Task, phase: str, limits: dict[str, Any], answers: boo
             json.dumps(
                 {"module": MODULES + peer.module, "phase": phase, "task": given, "report": str(report)}
                 | {"processors": processors, "answers": answers}
-                | {name: limits[name] for name in ("seconds", "warm_up")}
+                | {name: limits[name] for name in ("seconds", "warm_up", "passes")}
                 | {"started": time.time()}
             )
         )

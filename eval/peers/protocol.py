@@ -31,7 +31,8 @@ class Task:
     """One peer's part of a measurement.
 
     ``pretokenised``: whether the texts are terms joined by spaces, to be split at spaces and nothing
-    else; otherwise the peer analyses English as its users would have it.
+    else; otherwise the peer analyses English as its users would have it. ``text_only``: queries come
+    without their vectors.
     """
 
     inputs: Path
@@ -39,6 +40,7 @@ class Task:
     ks: tuple[int, ...]
     threads: int = 1
     pretokenised: bool = True
+    text_only: bool = False
     queries: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,8 +73,8 @@ class Task:
         ]
 
     def has(self, name: str) -> bool:
-        """Return whether the inputs hold this array."""
-        return (self.inputs / f"{name}.npy").exists()
+        """Return whether the inputs hold this array, for this peer."""
+        return not self.text_only and (self.inputs / f"{name}.npy").exists()
 
 
 class Query(NamedTuple):

@@ -18,7 +18,8 @@ class Peer:
     ``environment`` names its requirements; None is the environment of the harness itself.
     ``scores``: ``equal`` if its formula is ours, so that scores must agree; ``rounded`` if it is ours
     on rounded lengths or weights; ``other`` if it has another formula; ``approximate`` if it may miss
-    documents, so that recall is what counts. ``scale``: its scores divided by ours.
+    documents, so that recall is what counts. ``scale``: its scores divided by ours. ``text_only``: it
+    gets no vectors, though others in the task do.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Peer:
     scores: Literal["equal", "rounded", "other", "approximate"]
     options: Mapping[str, Any] = field(default_factory=dict)
     scale: float = 1.0
+    text_only: bool = False
 
 
 def _lexical() -> tuple[Peer, ...]:
@@ -60,9 +62,9 @@ TASKS: Mapping[str, tuple[Peer, ...]] = {
     ),
     "build": (
         Peer(OURS, "hybrid_whole", None, "other", {"dense": {}}),
-        Peer("hybrid-bm25", "hybrid", None, "other"),
-        Peer("bm25s-numba", "bm25s", "lexical", "other", {"backend": "numba"}),
-        Peer("tantivy", "tantivy", "tantivy", "other"),
+        Peer("hybrid-bm25", "hybrid", None, "other", text_only=True),
+        Peer("bm25s-numba", "bm25s", "lexical", "other", {"backend": "numba"}, text_only=True),
+        Peer("tantivy", "tantivy", "tantivy", "other", text_only=True),
         Peer("lancedb", "lancedb", "lancedb", "other"),
     ),
 }

@@ -23,7 +23,7 @@ class Measured:
     """What one peer's processes reported, and why it stopped, if it did."""
 
     peer: Peer
-    build: dict[str, Any] = field(default_factory=dict)
+    builds: list[dict[str, Any]] = field(default_factory=list)
     searches: list[dict[str, Any]] = field(default_factory=list)
     failure: str | None = None
 
@@ -71,18 +71,27 @@ def _peer(
             asked[key] |= _compared(one.peer, key, base["answers"], own["answers"])
         if judged is not None:
             asked[key]["nDCG@10"] = ndcg(own["answers"], judged)
+    size = one.builds[-1]["index_bytes"]
     return {
         "versions": _versions(one.peer),
         "scores": one.peer.scores,
-        "build_seconds": round(one.build["build_seconds"], 2),
-        "build_peak_rss_bytes": one.build["peak_rss_bytes"],
+        "build_seconds": round(median(report["build_seconds"] for report in one.builds), 2),
+        "builds_seconds": [round(report["build_seconds"], 2) for report in one.builds],
+        "build_peak_rss_bytes": max(report["peak_rss_bytes"] for report in one.builds),
         "search_peak_rss_bytes": max(report["peak_rss_bytes"] for report in one.searches),
-        "index_bytes": one.build["index_bytes"],
-        "index_bytes_per_document": round(one.build["index_bytes"] / max(1, documents), 1),
-        "cold": {step: round(one.searches[0][step], 4) for step in STEPS},
-        "warm": {step: round(median(r[step] for r in one.searches[1:] or one.searches), 4) for step in STEPS},
+        "index_bytes": size,
+        "index_bytes_per_document": round(size / max(1, documents), 1),
+        "cold": _steps([report for report in one.searches if report["cold"]]),
+        "warm": _steps([report for report in one.searches if not report["cold"]]),
         "passes": asked,
     }
+
+
+def _steps(reports: list[dict[str, Any]]) -> dict[str, float]:
+    """Return the medians of the steps to the first answer; nothing if there was no such search."""
+    if not reports:
+        return {}
+    return {step: round(median(report[step] for report in reports), 4) for step in STEPS}
 
 
 def _compared(peer: Peer, key: str, ours: Any, theirs: Any) -> dict[str, Any]:
