@@ -17,6 +17,13 @@ KINDS = {
     "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
     "sparse": hybrid.Sparse(name="branch"),
     "dense": hybrid.Dense(dimension=DIMENSION, name="branch"),
+    "dense, flat": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.Flat()),
+    "dense, scan": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.Scan()),
+    "dense, tiered": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.Tiered(prefix=2)),
+    "dense, float16": hybrid.Dense(dimension=DIMENSION, name="branch", storage="float16"),
+    "dense, int8": hybrid.Dense(dimension=DIMENSION, name="branch", storage="int8"),
+    "dense, truncated": hybrid.Dense(dimension=DIMENSION, name="branch", truncate=4),
+    "dense, hnsw": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.HNSW()),
 }
 
 
