@@ -8,9 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.errors import StorageError
 from hybrid.index.documents import PREFIX, DocumentRows
-from hybrid.index.rows import MergingRows, Rows
+from hybrid.index.rows import Rows
 from hybrid.index.segment import SegmentWriter
 from hybrid.index.snapshot import SegmentView, live_ordinals
 from hybrid.types import Progress
@@ -27,7 +26,7 @@ def merge(
     """Write the live documents of ``views``, sorted by id, and return how many there are.
 
     ``row_types`` names the type of every branch's rows. Rows are merged in pieces, so memory grows by
-    a few numbers a document; only a type without ``merge`` is read whole.
+    a few numbers a document, not by what the documents hold.
 
     Raises:
         ValueError: a segment holds a branch without a type, or lacks one that has a type; merging
@@ -46,14 +45,7 @@ def merge(
     for done, (prefix, row_type) in enumerate(types.items()):
         if progress is not None:
             progress("merge", done, len(types))
-        if issubclass(row_type, MergingRows):
-            row_type.merge(segments, prefix, order, out)
-        else:
-            rows = row_type.concat([row_type.read(segment, prefix) for segment in segments])
-            if len(rows) != sum(view.size for view in views):
-                documents = sum(view.size for view in views)
-                raise StorageError(f"{prefix!r} has {len(rows)} rows; documents: {documents}")
-            rows.take(order).write(out, prefix)
+        row_type.merge(segments, prefix, order, out)
     if progress is not None:
         progress("merge", len(types), len(types))
     return len(order)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self, runtime_checkable
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,11 +40,6 @@ class Rows(Protocol):
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return all rows of all parts, in order; ``parts`` holds at least one."""
         ...
-
-
-@runtime_checkable
-class MergingRows(Rows, Protocol):
-    """Rows that can be merged from segment to segment in bounded memory."""
 
     @classmethod
     def merge(

@@ -37,6 +37,10 @@ class IntRows:
     def concat(cls, parts):
         return cls(np.concatenate([part.numbers for part in parts]))
 
+    @classmethod
+    def merge(cls, parts, prefix, order, out):
+        cls.concat([cls.read(part, prefix) for part in parts]).take(order).write(out, prefix)
+
 
 @pytest.fixture(scope="session")
 def int_rows() -> type[IntRows]:
