@@ -88,7 +88,6 @@ def synthetic_sparse(size: int, queries: int, seed: int) -> Path:
         _sparse(out, "", source.chunks())
         _sparse(out, "query_", [source.queries(queries)])
         _lines(out / "queries.txt", [""] * queries)
-        _lines(out / "documents.txt", (" " for _ in range(0)))
         _numbered_ids(out, size)
         return {"documents": size, "vectors": f"{source!r}, weights rounded to float16"}
 
