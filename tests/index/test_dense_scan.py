@@ -50,7 +50,11 @@ def test_equals_loops_over_all_documents(form, collection):
     vectors, query, layout = collection
     true = [inner_products(vectors[i : i + 1], query)[0] for i in range(len(vectors))]
     scores = {layout.ids[i]: true[i] for i in layout.live}
-    with patch.object(writing, "SCAN_FROM", 0), stored(layout, rows_of(vectors, form)) as store:
+    with (
+        patch.object(writing, "SCAN_FROM", 0),
+        patch.object(scan, "_FEW", 0),
+        stored(layout, rows_of(vectors, form)) as store,
+    ):
         for merged in (False, True):
             if merged:
                 store.optimize({PREFIX: DenseRows})
@@ -99,6 +103,7 @@ def clustered(n: int, dimension: int, seed: int = 0) -> np.ndarray:
 def test_equals_every_vector_at_some_size(monkeypatch, threads, masked, form):
     monkeypatch.setenv("HYBRID_THREADS", threads)
     monkeypatch.setattr(scan, "_PART", 4096)  # so that several threads take part
+    monkeypatch.setattr(scan, "_FEW", 0)  # so that every tier is looked at
     vectors = clustered(8000, 48)
     vectors[4000:4100] = vectors[:100]  # ties
     random = np.random.default_rng(5)
@@ -128,7 +133,7 @@ def test_flat_and_scan_share_an_index():
     vectors = clustered(3000, 16)
     for built in (Form(Flat()), Form(Scan())):
         with patch.object(writing, "SCAN_FROM", 0), stored(plain(3000), rows_of(vectors, built)) as store:
-            assert (f"{PREFIX}/codes" in store.snapshot.segments[0].segment) == (built.index == Scan())
+            assert (f"{PREFIX}/codes.whole" in store.snapshot.segments[0].segment) == (built.index == Scan())
             found = [
                 DenseScorer(store.snapshot, PREFIX, vectors[5], False, store.snapshot.mask(), index).top(20)
                 for index in ("auto", Flat(), Scan(), Tiered(4))
@@ -152,4 +157,4 @@ def test_later_segments_are_not_searched_below_what_earlier_ones_found():
 
 def test_small_segments_have_no_codes():
     with stored(plain(100), rows_of(clustered(100, 8), Form(Scan()))) as store:
-        assert f"{PREFIX}/codes" not in store.snapshot.segments[0].segment
+        assert f"{PREFIX}/codes.whole" not in store.snapshot.segments[0].segment

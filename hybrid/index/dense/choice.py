@@ -33,6 +33,6 @@ def _exact(stored: Stored, query: Floats, eligible: Bools | None, index: Index |
     plain: Search = Plain(stored, query, eligible)
     if stored.vectors.values.dtype == np.float32:
         plain = FlatSegment(stored, query, eligible)
-    if stored.codes is None or isinstance(index, Flat):
+    if not stored.tiers or isinstance(index, Flat):
         return plain
-    return ScanSegment(stored, stored.codes, query, eligible, plain)
+    return ScanSegment(stored, stored.tiers, query, eligible, plain)

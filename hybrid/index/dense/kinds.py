@@ -62,10 +62,10 @@ class Scan(_Index):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tiered(_Index):
-    """As `Scan`, with codes of the first ``prefix`` numbers only.
+    """As `Scan`, after a scan of codes of the first ``prefix`` numbers only.
 
     That pays for vectors whose first numbers matter most (Matryoshka representations, Kusupati et
-    al. 2022). Vectors kept as int8 are scanned whole.
+    al. 2022), and for no others. Vectors kept as int8 are scanned whole at once.
     """
 
     prefix: int = 64

@@ -9,7 +9,8 @@ the threads.
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -31,20 +32,38 @@ _PART = 1 << 22
 _SECONDS_PER_NUMBER = 2e-10
 """What a comparison with the vectors themselves takes, about."""
 
+_FEW = 4096
+"""So many candidates are scored from their vectors rather than looked up in longer codes."""
+
 _ALL = np.empty(0, np.bool_)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Candidates:
+    """Rows (int64, ascending), by what they rank (float64), and the greatest score of each (float64)."""
+
+    rows: NDArray[np.int64]
+    likely: Doubles
+    highs: Doubles
 
 
 class ScanSegment:
     """One query against one segment's codes.
 
+    ``tiers``: its codes, the shortest first; what one cannot exclude is looked up in the next.
     ``eligible``: bool, shape (n,), None for all. ``twin`` gives the same answers without compiled
     code, and is asked where loading that would take longer.
     """
 
     def __init__(
-        self, stored: Stored, codes: Codes, query: Floats, eligible: Bools | None, twin: Search
+        self,
+        stored: Stored,
+        tiers: Sequence[Codes],
+        query: Floats,
+        eligible: Bools | None,
+        twin: Search,
     ) -> None:
-        self._stored, self._codes, self._query, self._twin = stored, codes, query, twin
+        self._stored, self._tiers, self._query, self._twin = stored, tiers, query, twin
         self._eligible = eligible
         self._count = len(stored) if eligible is None else int(np.count_nonzero(eligible))
         expected = stored.vectors.values.size * _SECONDS_PER_NUMBER
@@ -58,29 +77,46 @@ class ScanSegment:
         if not self._compiled:
             with interpreting():
                 return self._twin.top(k, floor)
+        candidates = self._collected(self._tiers[0], self._eligible, k, floor)
+        for codes in self._tiers[1:]:
+            if len(candidates.rows) <= max(_FEW, 4 * k):
+                break
+            self._raise(floor, candidates, k)
+            left = np.zeros(len(self._stored), np.bool_)
+            left[candidates.rows[candidates.highs >= floor[0]]] = True
+            candidates = self._collected(codes, left, k, floor)
+        return self._scored(candidates, k, floor)
+
+    def _collected(self, codes: Codes, eligible: Bools | None, k: int, floor: Doubles) -> _Candidates:
+        """Return the rows that can be among the best ``k``, by their codes."""
         from hybrid.kernels.scan import collect
 
-        found = parallel(lambda part: collect(*self._scanned, *part, k, floor), self._parts)
+        scanned = self._scanned(codes, eligible)
+        found = parallel(lambda part: collect(*scanned, *part, k, floor), self._parts(codes))
         rows, lows, highs = (np.concatenate(column) for column in zip(*found, strict=True))
         if len(rows) > k:
             reaching = highs >= max(floor[0], np.partition(lows, len(lows) - k)[len(lows) - k])
             rows, lows, highs = rows[reaching], lows[reaching], highs[reaching]
-        return self._scored(rows, lows + highs, highs, k, floor)
+        return _Candidates(rows, lows + highs, highs)
 
-    def _scored(
-        self, rows: NDArray[np.int64], likely: Doubles, highs: Doubles, k: int, floor: Doubles
-    ) -> Found:
+    def _raise(self, floor: Doubles, candidates: _Candidates, k: int) -> None:
+        """Raise the floor to what the likely best ``k`` reach."""
+        likely = candidates.rows[top_positions(candidates.likely, k)]
+        floor[0] = max(floor[0], float(self._stored.vectors.products(likely, self._query).min()))
+
+    def _scored(self, candidates: _Candidates, k: int, floor: Doubles) -> Found:
         """Score the likely best, and then what can still be above the last of them."""
+        rows = candidates.rows
         if len(rows) <= k:
             return best_of(self._stored, rows, self._query, k)
         first = np.zeros(len(rows), np.bool_)
-        first[top_positions(likely, k)] = True
+        first[top_positions(candidates.likely, k)] = True
         products = self._stored.vectors.products
         scores = np.full(len(rows), -np.inf, np.float32)
         scores[first] = products(rows[first], self._query)
         last = float(scores[first].min())
         floor[0] = max(floor[0], last)
-        second = ~first & (highs >= last)
+        second = ~first & (candidates.highs >= last)
         scores[second] = products(rows[second], self._query)
         best = top_positions(scores, k)
         return rows[best], scores[best]
@@ -92,23 +128,20 @@ class ScanSegment:
                 return self._twin.standing(levels)
         from hybrid.kernels.scan import count_above
 
-        wide = levels.astype(np.float64)
-        found = parallel(lambda part: count_above(*self._scanned, *part, wide), self._parts)
+        wide, scanned = levels.astype(np.float64), self._scanned(self._tiers[-1], self._eligible)
+        found = parallel(lambda part: count_above(*scanned, *part, wide), self._parts(self._tiers[-1]))
         rows = np.concatenate([rows for _, rows in found])
         near = standing_of(rows, self._stored.vectors.products(rows, self._query), levels)
         beyond = np.sum([above for above, _ in found], axis=0)  # how many lie above exactly j levels
         return Standing(near.above + beyond[:0:-1].cumsum()[::-1], near.equal, near.tied)
 
-    @cached_property
-    def _scanned(self) -> tuple[Any, ...]:
-        """What the kernels read."""
-        codes, eligible = self._codes, _ALL if self._eligible is None else self._eligible
+    def _scanned(self, codes: Codes, eligible: Bools | None) -> tuple[Any, ...]:
+        """Return what the kernels read."""
         code = QueryCode.of(self._query, codes.codes.shape[1])
-        return (codes.codes, codes.bounds, eligible, code.numbers, code.factor, code.weights)
+        mask = _ALL if eligible is None else eligible
+        return (codes.codes, codes.bounds, mask, code.numbers, code.factor, code.weights)
 
-    @cached_property
-    def _parts(self) -> list[tuple[int, int]]:
-        """The rows that each thread takes at a time, from and to."""
-        count = max(1, min(thread_count(), self._codes.codes.size // _PART))
-        edges = np.linspace(0, len(self._stored), count + 1).astype(np.int64).tolist()
-        return list(pairwise(edges))
+    def _parts(self, codes: Codes) -> list[tuple[int, int]]:
+        """Return the rows that each thread takes, from and to."""
+        count = max(1, min(thread_count(), codes.codes.size // _PART))
+        return list(pairwise(np.linspace(0, len(self._stored), count + 1).astype(np.int64).tolist()))

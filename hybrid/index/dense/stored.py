@@ -20,13 +20,14 @@ from hybrid.types import Doubles
 class Stored:
     """Vectors with their lengths (float64, shape (n,)), and what was built to search them.
 
-    ``codes``: None where the segment has none. ``neighbours`` gives the faiss index, loaded when it is
+    ``tiers``: codes, the shortest first and those of whole vectors last; empty where the segment has
+    none. ``neighbours`` gives the faiss index, loaded when it is
     first called; None where there is none.
     """
 
     vectors: Vectors
     lengths: Doubles
-    codes: Codes | None = None
+    tiers: tuple[Codes, ...] = ()
     neighbours: Callable[[], Any] | None = None
 
     @classmethod
@@ -36,16 +37,19 @@ class Stored:
 
     @classmethod
     def _read(cls, segment: Segment, prefix: str) -> Stored:
-        vectors, codes, neighbours = Vectors.read(segment, prefix), None, None
-        if f"{prefix}/bounds" in segment:
-            own = vectors.values.dtype == np.int8
-            codes = Codes(vectors.values if own else segment[f"{prefix}/codes"], segment[f"{prefix}/bounds"])
+        vectors, neighbours = Vectors.read(segment, prefix), None
+        tiers = []
+        for tier in ("prefix", "whole"):
+            if f"{prefix}/bounds.{tier}" in segment:
+                own = vectors.values.dtype == np.int8
+                codes = vectors.values if own else segment[f"{prefix}/codes.{tier}"]
+                tiers.append(Codes(codes, segment[f"{prefix}/bounds.{tier}"]))
         if f"{prefix}/index" in segment:
 
             def neighbours() -> Any:
                 return segment.cached(f"{prefix}#neighbours", lambda: _loaded(segment, prefix))
 
-        return cls(vectors, segment[f"{prefix}/lengths"], codes, neighbours)
+        return cls(vectors, segment[f"{prefix}/lengths"], tuple(tiers), neighbours)
 
     def __len__(self) -> int:
         return len(self.vectors)

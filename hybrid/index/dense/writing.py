@@ -34,7 +34,9 @@ def write_search(
     """
     count = len(lengths)
     if not isinstance(form.index, Flat) and count * dimension >= SCAN_FROM:
-        _write_codes(out, prefix, form, lengths, dimension, pieces)
+        if isinstance(form.index, Tiered) and form.index.prefix < dimension and form.storage != "int8":
+            _write_codes(out, prefix, "prefix", form, lengths, form.index.prefix, pieces)
+        _write_codes(out, prefix, "whole", form, lengths, dimension, pieces)
     if form.index != "auto" and not isinstance(form.index, EXACT) and count >= APPROXIMATE_FROM:
         from hybrid.index.dense.neighbours import build
 
@@ -44,14 +46,14 @@ def write_search(
 def _write_codes(
     out: SegmentWriter,
     prefix: str,
+    tier: str,
     form: Form,
     lengths: Doubles,
-    dimension: int,
+    length: int,
     pieces: Callable[[], Iterable[Vectors]],
 ) -> None:
-    """Write codes and bounds; int8 vectors are codes, and need the bounds only."""
+    """Write codes and bounds of the first numbers; int8 vectors are codes, and need the bounds only."""
     bounds = np.empty((len(lengths), 4), np.float32)
-    length = min(form.index.prefix, dimension) if isinstance(form.index, Tiered) else dimension
 
     def coded() -> Iterator[NDArray[np.int8]]:
         start = 0
@@ -69,5 +71,5 @@ def _write_codes(
         for _ in coded():
             continue
     else:
-        out.add_chunks(f"{prefix}/codes", np.int8, (len(lengths), length), coded())
-    out.add(f"{prefix}/bounds", bounds)
+        out.add_chunks(f"{prefix}/codes.{tier}", np.int8, (len(lengths), length), coded())
+    out.add(f"{prefix}/bounds.{tier}", bounds)
