@@ -18,6 +18,7 @@ from hybrid.index.dense.search import Found, Search, best_of
 from hybrid.index.dense.stored import Stored
 from hybrid.index.dense.vectors import Vectors
 from hybrid.index.ranks import Standing
+from hybrid.threads import thread_count
 from hybrid.types import Bools, Doubles, Floats
 
 _SEED = 20_080_612
@@ -47,10 +48,15 @@ def build(
             signs.add(_signs(piece.decoded()))
         return np.asarray(faiss.serialize_index_binary(signs))
     index = _empty(kind, count, dimension)
-    if not index.is_trained:
-        index.train(_sample(count, dimension, pieces, _training(kind, count)))
-    for piece in pieces():
-        index.add(piece.decoded())
+    threads = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(thread_count())
+    try:
+        if not index.is_trained:
+            index.train(_sample(count, dimension, pieces, _training(kind, count)))
+        for piece in pieces():
+            index.add(piece.decoded())
+    finally:
+        faiss.omp_set_num_threads(threads)
     return np.asarray(faiss.serialize_index(index))
 
 

@@ -13,8 +13,12 @@ from hybrid.index.dense.vectors import Vectors
 from hybrid.index.segment import SegmentWriter
 from hybrid.types import Doubles
 
-SCAN_FROM = 1 << 20
-"""Segments of fewer numbers than this have no codes: comparing the vectors themselves is as fast."""
+SCAN_FROM = 1 << 21
+"""Segments of fewer numbers than this have no codes: comparing the vectors themselves is as fast.
+
+Measured with 384 numbers a vector and one thread, medians of the best 10 (flat, scan): 4,000
+vectors 0.17 and 0.17 ms, 8,000 0.28 and 0.22, 16,000 0.85 and 0.34, 64,000 3.2 and 1.2.
+"""
 
 APPROXIMATE_FROM = 4096
 """Segments of fewer vectors have no approximate index: an exact search is as fast."""
