@@ -35,7 +35,7 @@ from numpy.typing import DTypeLike, NDArray
 from hybrid.errors import CorruptIndexError, FormatError, StorageError
 from hybrid.index.files import map_file, sync_folder
 
-SEGMENT_VERSION = 1
+SEGMENT_VERSION = 2
 ALIGNMENT = 64
 DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"})
 """What an array may hold: booleans, integers and floats; never Python objects."""
@@ -305,6 +305,11 @@ def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _E
         raise FormatError(
             f"the segment file {path} has format version {version}, and this release reads up to "
             f"{SEGMENT_VERSION}; upgrade hybrid-retrieval"
+        )
+    if version < SEGMENT_VERSION:
+        raise FormatError(
+            f"the segment file {path} has format version {version}, which this release no longer reads "
+            f"(it reads {SEGMENT_VERSION}); build the index anew, or export it with the release that wrote it"
         )
     again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)
     if end != _END:
