@@ -301,15 +301,10 @@ def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _E
     start, version = _HEADER.unpack_from(memory, 0)
     if start != _START or any(memory[12 : _HEADER.size]):
         raise _corrupt(path, "it does not begin like a segment file")
-    if version > SEGMENT_VERSION:
+    if version != SEGMENT_VERSION:
         raise FormatError(
-            f"the segment file {path} has format version {version}, and this release reads up to "
-            f"{SEGMENT_VERSION}; upgrade hybrid-retrieval"
-        )
-    if version < SEGMENT_VERSION:
-        raise FormatError(
-            f"the segment file {path} has format version {version}, which this release no longer reads "
-            f"(it reads {SEGMENT_VERSION}); build the index anew, or export it with the release that wrote it"
+            f"the segment file {path} has format version {version}, and this release reads {SEGMENT_VERSION}; "
+            + ("upgrade hybrid-retrieval" if version > SEGMENT_VERSION else "build the index anew")
         )
     again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)
     if end != _END:

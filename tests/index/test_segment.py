@@ -167,11 +167,12 @@ def test_verify_names_the_damaged_array(path):
         segment.verify()
 
 
-def test_a_newer_format_says_so(path):
+@pytest.mark.parametrize(("version", "remedy"), [(9, "upgrade"), (1, "build the index anew")])
+def test_another_format_says_so(path, version, remedy):
     data = bytearray(path.read_bytes())
-    data[8] = 9
+    data[8] = version
     path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"format version 9.*upgrade"):
+    with pytest.raises(FormatError, match=rf"format version {version}.*{remedy}"):
         Segment.open(path)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.index.dense.library import library
 from hybrid.index.dense.search import Found, best_of, ordinals_of
 from hybrid.index.dense.stored import Stored
 from hybrid.index.ranks import Standing
@@ -97,10 +98,9 @@ class FlatSegment:
         """Return the ``k`` eligible documents with the highest float32 scores, best first.
 
         faiss reads the mapped file where it lies. It is always given a selector: without one it
-        takes another path for a single query, which several threads make several times slower.
+        takes another path for a single query.
         """
-        import faiss
-
+        faiss = library()
         n, d = self._vectors.shape
         scores, found = np.empty(k, np.float32), np.empty(k, np.int64)
         selector: Any = faiss.IDSelectorAll()

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.index.dense.kinds import HNSW, IVF, PQ, SQ8, Binary, Index
+from hybrid.index.dense.library import library
 from hybrid.index.dense.search import Found, Search, best_of
 from hybrid.index.dense.stored import Stored
 from hybrid.index.dense.vectors import Vectors
@@ -40,7 +41,7 @@ def build(
     kind: Index, count: int, dimension: int, pieces: Callable[[], Iterable[Vectors]]
 ) -> NDArray[np.uint8]:
     """Return an index of vectors as bytes; ``pieces`` gives the vectors, as often as it is called."""
-    faiss = _faiss()
+    faiss = library()
 
     if isinstance(kind, Binary):
         signs = faiss.IndexBinaryFlat(-(-dimension // 8) * 8)
@@ -111,7 +112,7 @@ class NeighboursSegment:
 
     def _proposed(self, depth: int, effort: int) -> NDArray[np.int64]:
         """Return the ordinals of up to ``depth`` eligible documents, in no particular order."""
-        faiss = _faiss()
+        faiss = library()
 
         options: dict[str, Any] = {}
         if self._eligible is not None:
@@ -137,7 +138,7 @@ class NeighboursSegment:
 
 def _empty(kind: Index, count: int, dimension: int) -> Any:
     """Return an index of no vectors."""
-    faiss = _faiss()
+    faiss = library()
 
     index: Any
     product, eight = faiss.METRIC_INNER_PRODUCT, faiss.ScalarQuantizer.QT_8bit
@@ -161,7 +162,7 @@ def _empty(kind: Index, count: int, dimension: int) -> Any:
 
 def _inverted(kind: IVF, dimension: int, lists: int) -> Any:
     """Return clusters of vectors, empty."""
-    faiss = _faiss()
+    faiss = library()
 
     coarse, product, eight = faiss.IndexFlatIP(dimension), faiss.METRIC_INNER_PRODUCT, 8
     if kind.codes == "flat":
@@ -216,10 +217,3 @@ def _sample(
 def _signs(vectors: Floats) -> NDArray[np.uint8]:
     """Return a bit for each number, 1 where it is above 0: uint8, shape (n, d / 8)."""
     return np.packbits(vectors > 0, axis=1)
-
-
-def _faiss() -> Any:
-    """Return the library, which takes a while to load (and whose types describe it in part)."""
-    import faiss
-
-    return faiss

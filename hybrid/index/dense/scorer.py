@@ -22,6 +22,9 @@ from hybrid.kernels.inner import row_lengths
 from hybrid.ranking import Ranking, merge
 from hybrid.types import Docnums, Floats, TermMatch
 
+_AHEAD = 4
+"""How many times what was asked for is listed if more was asked for than the first time."""
+
 
 class DenseScorer:
     """One query vector's inner products with all documents (`hybrid.types.Scorer`).
@@ -65,6 +68,7 @@ class DenseScorer:
                 f"length at most {LONGEST:g}"
             )
         self._searches = self._started(self._query, index)
+        self._listed: Ranking | None = None
 
     @property
     def exact(self) -> bool:
@@ -88,8 +92,14 @@ class DenseScorer:
         return -max(product, float(np.float32(product * (1 + 2.0**-44))))
 
     def top(self, k: int) -> Ranking:
-        """Return the best ``k`` eligible documents."""
-        return self._top(self._searches, k)
+        """Return the best ``k`` eligible documents.
+
+        Asked again for more, it looks further ahead: a scan reads all vectors however many are listed.
+        """
+        if self._listed is None or len(self._listed) < min(k, self._mask.count):
+            ahead = k if self._listed is None else _AHEAD * k
+            self._listed = self._top(self._searches, ahead)
+        return self._listed.first(max(k, 0))
 
     def scores(self, docnums: Docnums) -> Floats:
         """Return the score of each document, whether or not the mask lets it through."""
@@ -137,7 +147,7 @@ class DenseScorer:
         for view, search in zip(self._snapshot.segments, searches if k > 0 else (), strict=False):
             ordinals, scores = search.top(k, floor)
             parts.append(Ranking(ordinals + view.base, scores))
-        return merge(parts, k, self._snapshot.ids)
+        return merge(parts, k, self._snapshot.tie_keys)
 
     def _standing(self, number: int, levels: Floats) -> Standing:
         return self._searches[number].standing(levels)
