@@ -38,9 +38,9 @@ def modes(engine: Any, task: Task, k: int) -> dict[str, Mode]:
         return Mode(lambda query: index.retrieve(query, k, branch="sparse"), ranked, _prepare)
 
     found = {"exact": mode(engine)}
-    for optimism in task.options["optimism"]:
-        pipeline = hybrid.Pipeline(branches=[hybrid.Sparse(name="sparse", optimism=optimism)])
-        found[f"optimism={optimism}"] = mode(hybrid.open(task.folder / "index", pipeline=pipeline))
+    for cut in task.options["query_cuts"]:
+        pipeline = hybrid.Pipeline(branches=[hybrid.Sparse(name="sparse", query_cut=cut)])
+        found[f"query_cut={cut}"] = mode(hybrid.open(task.folder / "index", pipeline=pipeline))
     return found
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 OURS = "hybrid"
-OPTIMISM = (0.9, 0.8, 0.7, 0.6, 0.5)
-"""The values of `hybrid.Sparse.optimism` below 1 that make up our curve of approximate search."""
+QUERY_CUTS = (4, 6, 8, 12, 16, 20)
+"""The values of `hybrid.Sparse.query_cut` that make up our curve of approximate search."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ TASKS: Mapping[str, tuple[Peer, ...]] = {
     "bm25": _lexical(),
     "bm25-scale": _lexical(),
     "sparse": (
-        Peer(OURS, "hybrid_sparse", None, "equal", {"optimism": OPTIMISM}),
+        Peer(OURS, "hybrid_sparse", None, "equal", {"query_cuts": QUERY_CUTS}),
         Peer("scipy", "scipy", "lexical", "equal"),
         Peer("pyseismic", "seismic", "seismic", "approximate"),
     ),
     "hybrid": (
         Peer(OURS, "hybrid_whole", None, "other", {"dense": {}}),
-        Peer("hybrid-scan", "hybrid_whole", None, "other", {"dense": {"index": "scan"}}),
+        Peer("hybrid-ivf", "hybrid_whole", None, "other", {"dense": {"index": "ivf"}}),
         Peer("lancedb", "lancedb", "lancedb", "other"),
         Peer("zvec", "zvec", "zvec", "other"),
         Peer("txtai", "txtai", "txtai", "other"),

@@ -98,7 +98,7 @@ def _compared(peer: Peer, key: str, ours: Any, theirs: Any) -> dict[str, Any]:
     """Compare answers in the way that the peer's kind of scores allows."""
     if peer.name == OURS and key.startswith("search"):  # fused scores, though of one branch
         return {"overlap": recall(ours, theirs)}
-    if peer.scores == "equal" and "optimism" not in key:
+    if peer.scores == "equal" and "query_cut" not in key:
         return {"agreement": agreement(ours, theirs, peer.scale)}
     if peer.scores == "rounded":
         return {"agreement": agreement(ours, theirs, peer.scale), "overlap": recall(ours, theirs)}

@@ -303,7 +303,7 @@ def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _E
         raise _corrupt(path, "it does not begin like a segment file")
     if version != SEGMENT_VERSION:
         raise FormatError(
-            f"the segment file {path} has format version {version}, and this release reads {SEGMENT_VERSION}; "
+            f"the segment file {path} has format version {version}, this release reads {SEGMENT_VERSION}; "
             + ("upgrade hybrid-retrieval" if version > SEGMENT_VERSION else "build the index anew")
         )
     again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)
