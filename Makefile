@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INDEX ?= indexes/python-docs
 DATA ?= $(or $(HYBRID_DATA),../shared/data)
 
-.PHONY: demo test lint typecheck fix bench clean
+.PHONY: demo test lint typecheck fix bench speed clean
 
 demo: $(INDEX)/catalog.sqlite
 	@printf '\n--- a question by meaning -------------------------------------------\n'
@@ -39,6 +39,11 @@ fix: $(VENV)/.dev
 bench: $(VENV)/.test
 	$(BIN)/python eval/encoders.py
 	$(BIN)/python eval/quality.py --data $(DATA)
+
+speed: $(VENV)/.test
+	for task in bm25 hybrid build; do $(BIN)/python eval/speed.py $$task --data $(DATA) --out eval/results/speed-$$task.json; done
+	$(BIN)/python eval/speed.py bm25-scale --sizes 200000 1000000 --out eval/results/speed-bm25-scale.json
+	$(BIN)/python eval/speed.py sparse --out eval/results/speed-sparse.json
 
 clean:
 	rm -rf $(VENV) $(INDEX) build dist .mypy_cache .ruff_cache .hypothesis .numba *.egg-info
