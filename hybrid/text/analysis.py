@@ -21,9 +21,9 @@ ANALYSIS_VERSION = 1
 MAX_TERM = 128
 """Longer words are cut to this many characters; longer compounds are kept only in their parts."""
 
-MEMO_LIMIT = 1 << 18
-"""How many different chunks one analyzer remembers, and how many different stretches of text between
-spaces; later ones are analysed each time."""
+MEMO_LIMIT = 1 << 16
+"""How many entries one analyzer's two memories (chunks, and stretches of text between spaces) take up
+before what was not used since the last time they were full is forgotten."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -107,18 +107,40 @@ def _check(field: str, value: object, accepted: tuple[str, ...]) -> None:
         raise PipelineError(f"unknown analyzer {field} {value!r}; accepted: {', '.join(accepted)}")
 
 
-class _Analysis(dict[str, tuple[str, ...]]):
-    """The working form of an analyzer, and its memory: stretch of text without spaces → terms.
+class _Memory(dict[str, tuple[str, ...]]):
+    """What was found for strings of late; what is not there is found anew.
 
-    No chunk holds a space, so the terms of a text are those of its stretches. Reading and adding
-    entries are single operations on a dict, and what is added never depends on when, so threads
-    share it without a lock.
+    Reading and adding entries are single operations on a dict, and what is added never depends on
+    when, so threads share it without a lock: at worst one forgets what another has just added.
+    """
+
+    def __init__(self, find: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__()
+        self._find = find
+        self._before: dict[str, tuple[str, ...]] = {}
+
+    def __missing__(self, key: str) -> tuple[str, ...]:
+        found = self._before.get(key)
+        if found is None:
+            found = self._find(key)
+        if len(key) <= MAX_TERM:
+            if len(self) >= MEMO_LIMIT:
+                self._before = self.copy()
+                self.clear()
+            self[key] = found
+        return found
+
+
+class _Analysis:
+    """The working form of an analyzer, with its memories.
+
+    No chunk holds a space, so the terms of a text are those of its stretches between spaces.
     """
 
     def __init__(self, analyzer: Analyzer) -> None:
-        super().__init__()
         self._analyzer = analyzer
-        self._chunks: dict[str, tuple[str, ...]] = {}
+        self._stretches = _Memory(self._of_stretch)
+        self._chunks = _Memory(self._of_chunk)
         self._runs = run_pattern(analyzer.bigrams) if analyzer.bigrams else None
         self._stem: Callable[[str], str] = stemmer(analyzer.stemmer)
         listed = analyzer.stopwords
@@ -133,27 +155,20 @@ class _Analysis(dict[str, tuple[str, ...]]):
             text = fold_case(text, orthography)
         if self._runs is not None and not text.isascii():
             text = self._runs.sub(r" \1 ", text)
-        return list(chain.from_iterable(map(self.__getitem__, text.split())))
+        return list(chain.from_iterable(map(self._stretches.__getitem__, text.split())))
 
-    def __missing__(self, stretch: str) -> tuple[str, ...]:
-        """Analyse a stretch that is not in memory, chunk by chunk."""
+    def _of_stretch(self, stretch: str) -> tuple[str, ...]:
+        """Return the terms of text without spaces."""
         chunks = chunk_pattern(stretch.isascii()).findall(stretch)
-        found = tuple(chain.from_iterable(map(self._of_chunk, chunks)))
-        if len(stretch) <= MAX_TERM and len(self) < MEMO_LIMIT:
-            self[stretch] = found
-        return found
+        if len(chunks) == 1:
+            return self._chunks[chunks[0]]
+        return tuple(chain.from_iterable(map(self._chunks.__getitem__, chunks)))
 
     def _of_chunk(self, chunk: str) -> tuple[str, ...]:
         """Return the terms of a chunk."""
-        known = self._chunks.get(chunk)
-        if known is not None:
-            return known
         if self._runs is not None and self._runs.match(chunk):
             return tuple(bigrams(chunk))
-        found = tuple(self._chunk_terms(chunk))
-        if len(chunk) <= MAX_TERM and len(self._chunks) < MEMO_LIMIT:
-            self._chunks[chunk] = found
-        return found
+        return tuple(self._chunk_terms(chunk))
 
     def _chunk_terms(self, chunk: str) -> Iterator[str]:
         for piece in pieces(chunk, self._analyzer.tokenizer, self._analyzer.orthography):

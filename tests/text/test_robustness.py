@@ -74,7 +74,7 @@ def test_stretches_between_spaces_are_analysed_like_the_whole(name: str, text: s
     if analyzer(name).bigrams:
         prepared = run_pattern(analyzer(name).bigrams).sub(r" \1 ", prepared)
     chunks = chunk_pattern(prepared.isascii()).findall(prepared)  # of the whole text at once
-    assert remembered == [term for chunk in chunks for term in analysis[chunk]]
+    assert remembered == [term for chunk in chunks for term in analysis._of_chunk(chunk)]
 
 
 @given(text=TRICKY)
@@ -145,7 +145,8 @@ def test_a_full_memory_still_analyses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hybrid.text.analysis.MEMO_LIMIT", 2)
     small = _analysis.__wrapped__(analyzer("english"))
     assert small.terms("one two threes fours threes") == ["one", "two", "three", "four", "three"]
-    assert len(small) == 2
+    for memory in (small._stretches, small._chunks):
+        assert (len(memory), len(memory._before)) == (2, 2)  # of late: threes, fours; before: one, two
 
 
 @settings(max_examples=20)
