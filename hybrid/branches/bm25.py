@@ -10,13 +10,14 @@ from hybrid.branches.base import Encoders
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import SparseRows, SparseScorer, SparseStatistics, bm25_scorer, top_of_each
+from hybrid.index.sparse.postings import narrow
+from hybrid.index.strings import Strings
 from hybrid.kernels.weighting import Weighting
 from hybrid.ranking import Ranking
-from hybrid.text import Analyzer, analysis_fingerprint, analyzer, analyzer_names
+from hybrid.text import Analyzer, analyse, analysis_fingerprint, analyzer, analyzer_names
 from hybrid.types import BranchKind, Document, Progress, Query
 from hybrid.values import short_repr
 
-_REPORT_EVERY = 1000
 _HIGHEST = 1e6
 
 
@@ -114,18 +115,17 @@ class BM25:
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
     ) -> SparseRows:
         """Analyse documents into terms and counts."""
-        terms = cast("Analyzer", self.analyzer).terms
-        rows: list[list[list[str]]] = []
-        for n, document in enumerate(documents):
-            if progress is not None and n % _REPORT_EVERY == 0:
-                progress(f"analyse {self.name}", n, len(documents))
-            if self.fields is None:
-                rows.append([terms(document.content)])
-            else:
-                rows.append([terms(document.title), terms(document.text)])
+        if progress is not None:
+            progress(f"analyse {self.name}", 0, len(documents))
+        if self.fields is None:
+            texts, fields = [document.content for document in documents], 1
+        else:
+            texts, fields = [text for d in documents for text in (d.title, d.text)], 2
+        found = analyse(cast("Analyzer", self.analyzer), texts, fields)
         if progress is not None:
             progress(f"analyse {self.name}", len(documents), len(documents))
-        return SparseRows.from_terms(rows, fields=1 if self.fields is None else 2)
+        vocabulary = Strings(found.vocabulary, found.offsets)
+        return SparseRows(vocabulary, found.indptr, found.terms, narrow(found.counts), found.lengths)
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[list[str]]:
         """Analyse queries into terms."""

@@ -1,19 +1,62 @@
-"""From documents to segments: checking, encoding and writing, batch by batch."""
+"""From documents to segments: a stream of groups, analysed on every processor, in bounded memory.
+
+Documents are taken from their source in small groups. Ahead of the rest, groups are analysed by as
+many processes as `hybrid.threads` allows (`Lookahead`). Branches with a model encode here, in the
+caller's thread: models use every processor by themselves. Rows are collected until they fill their
+share of the memory, and are then written as one segment of the transaction; at the end its segments
+are merged, so how memory cut them does not show.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from hybrid.branches import Branch, Encoders
 from hybrid.corpus import to_document
 from hybrid.engine.checks import check_vectors
+from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, Rows, Snapshot, Transaction, check_documents
+from hybrid.text import Workers
+from hybrid.threads import thread_count
 from hybrid.types import Document, Progress
 
-BATCH_DOCUMENTS = 50_000
-BATCH_CHARACTERS = 64_000_000
+MEMORY = 512 << 20
+"""How many bytes building may hold, if nothing else is said."""
+
+LEAST_MEMORY = 32 << 20
+GROUP_DOCUMENTS = 8192
+GROUP_BYTES = 4 << 20
+ALONE = 2
+"""How many groups the caller's thread does by itself before others are started to help."""
+
+MOST_HELPERS = 7
+ROWS_SHARE = 8
+"""Sorting, transposing and writing rows takes a few times what they hold."""
+
+_DEPTH = 16
+
+
+class _Group(NamedTuple):
+    """Some documents, and the position of the first among all."""
+
+    first: int
+    documents: list[Document]
+
+
+class _Encoded(NamedTuple):
+    """A group with its rows, those of branches with a model still missing."""
+
+    group: _Group
+    documents: DocumentRows
+    branches: dict[str, Rows]
 
 
 def add_documents(
@@ -25,33 +68,105 @@ def add_documents(
     *,
     replace: bool,
     progress: Progress | None = None,
+    memory: int = MEMORY,
 ) -> int:
-    """Write documents as new segments of a transaction; return how many.
+    """Write documents as a new segment of a transaction; return how many there are.
 
     With ``replace``, documents of the same ids are deleted in the same transaction; without it
-    they are an error. Memory is bounded by a batch, besides the ids.
+    they are an error. ``memory`` is a budget in bytes, at least 32 MiB, for the documents and rows that
+    are held at a time. Beside it, each process needs what Python and the words it remembers take (about
+    100 MiB), models need theirs, and a few numbers are kept for each document (about 100 bytes).
+
+    Raises:
+        InputError: the budget is too small.
+        DocumentError: a document cannot be accepted, or its id is given twice or in the index.
+        BranchError: a process that helped with the analysis died.
     """
-    seen: dict[str, int] = {}
-    for batch in _batches(_documents(documents)):
-        check_documents(batch)
-        for document in batch:
-            _check_vectors(document, branches)
-        _check_repeats(batch, seen)
-        existing = snapshot.find([document.id for document in batch])
-        if replace:
-            transaction.delete(existing[existing >= 0])
-        elif (existing >= 0).any():
-            first = batch[int((existing >= 0).argmax())].id
-            raise DuplicateIdError(
-                f"document {first!r} is already in the index; use update() to replace it, or another id"
-            )
-        rows: dict[str, Rows] = {
-            branch.name: branch.encode_documents(batch, encoders, progress) for branch in branches
-        }
-        transaction.add(DocumentRows.from_documents(batch), rows)
-        if progress is not None:
-            progress("write", len(seen), None)
-    return len(seen)
+    if not isinstance(memory, int) or memory < LEAST_MEMORY:
+        raise InputError(f"memory is {memory!r}; give a number of bytes, at least {LEAST_MEMORY:,} (32 MiB)")
+    collected = _Collected(transaction, replace, memory // ROWS_SHARE)
+    groups = _checked(_groups(_documents(documents), memory), snapshot, branches, replace)
+    light = [branch for branch in branches if not branch.models]
+    done = 0
+
+    def encode(group: _Group) -> _Encoded:
+        rows = {branch.name: branch.encode_documents(group.documents, encoders) for branch in light}
+        return _Encoded(group, DocumentRows.from_documents(group.documents), rows)
+
+    with closing(_ahead(encode, groups)) as encoded:
+        for group, stored, rows in encoded:
+            done += len(group.documents)
+            if progress is not None:
+                progress("analyse", done, None)
+            for branch in branches:
+                if branch.models:
+                    rows[branch.name] = branch.encode_documents(group.documents, encoders, progress)
+            collected.add(stored, {branch.name: rows[branch.name] for branch in branches})
+            if progress is not None:
+                progress("write", collected.written, None)
+    collected.write()
+    if progress is not None:
+        progress("write", collected.written, collected.written)
+    transaction.consolidate({branch.name: branch.rows for branch in branches}, progress)
+    return collected.written
+
+
+def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group]) -> Generator[_Encoded]:
+    """Yield encoded groups in order; if there are many, on all processors."""
+    yield from map(encode, islice(groups, ALONE))
+    helpers = min(thread_count() - 1, MOST_HELPERS)
+    workers = Workers()
+    with Lookahead(encode, helpers, workers.attached, workers.kill) as ahead:
+        yield from ahead.map(groups)
+
+
+@dataclass
+class _Collected:
+    """Rows that wait to be written as one segment, up to a number of bytes."""
+
+    transaction: Transaction
+    replace: bool
+    limit: int
+    written: int = 0
+
+    def __post_init__(self) -> None:
+        self._parts: list[tuple[DocumentRows, dict[str, Rows]]] = []
+        self._bytes = 0
+
+    def add(self, documents: DocumentRows, branches: dict[str, Rows]) -> None:
+        """Take rows, and write all if they are enough."""
+        self._parts.append((documents, branches))
+        self._bytes += _held(documents) + sum(map(_held, branches.values()))
+        if self._bytes >= self.limit:
+            self.write()
+
+    def write(self) -> None:
+        """Write what waits."""
+        if self._parts:
+            self._bytes = 0
+            self.written += sum(len(documents) for documents, _ in self._parts)
+            # handed over, not kept here: the transaction lets go of each part once it is written
+            self.transaction.add(self._documents(), self._branches(), replace=self.replace)
+
+    def _documents(self) -> DocumentRows:
+        return DocumentRows.concat([documents for documents, _ in self._parts])
+
+    def _branches(self) -> dict[str, Rows]:
+        parts, self._parts = [branches for _, branches in self._parts], []
+        return {name: _concat([part.pop(name) for part in parts]) for name in list(parts[0])}
+
+
+def _concat(parts: Sequence[Rows]) -> Rows:
+    return type(parts[0]).concat(parts)
+
+
+def _held(value: Any) -> int:
+    """Return the bytes of the arrays in rows, which are dataclasses of arrays."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if dataclasses.is_dataclass(value):
+        return sum(_held(getattr(value, field.name)) for field in dataclasses.fields(value))
+    return 0
 
 
 def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Document]:
@@ -71,34 +186,53 @@ def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Do
             )
 
 
+def _groups(documents: Iterable[Document], memory: int) -> Iterator[_Group]:
+    """Cut the stream by number and by size, so that what is in work at a time stays small."""
+    most = min(GROUP_BYTES, memory // 64)
+    first, size = 0, 0
+    group: list[Document] = []
+    for document in documents:
+        group.append(document)
+        size += _weight(document.text) + _weight(document.metadata) + _weight(document.vectors)
+        if len(group) >= GROUP_DOCUMENTS or size >= most:
+            yield _Group(first, group)
+            first, group, size = first + len(group), [], 0
+    if group:
+        yield _Group(first, group)
+
+
+def _weight(value: Any, depth: int = 0) -> int:
+    """Return about how many bytes a value of a document holds; it has not been checked yet."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping) and depth <= _DEPTH:
+        return sum(64 + _weight(item, depth + 1) for item in value.values()) if value else 0
+    if isinstance(value, list | tuple) and depth <= _DEPTH:
+        alike = not value or isinstance(value[0], int | float)
+        return 32 * len(value) if alike else sum(_weight(item, depth + 1) for item in value)
+    return int(getattr(value, "nbytes", 32))
+
+
+def _checked(
+    groups: Iterable[_Group], snapshot: Snapshot, branches: Sequence[Branch], replace: bool
+) -> Iterator[_Group]:
+    """Refuse what cannot be accepted, before any work is done on it."""
+    for group in groups:
+        check_documents(group.documents, group.first)
+        for document in group.documents:
+            _check_vectors(document, branches)
+        if snapshot.live and not replace:
+            existing = snapshot.find([document.id for document in group.documents])
+            if (existing >= 0).any():
+                first = group.documents[int((existing >= 0).argmax())].id
+                raise DuplicateIdError(
+                    f"document {first!r} is already in the index; use update() to replace it, or another id"
+                )
+        yield group
+
+
 def _check_vectors(document: Document, branches: Sequence[Branch]) -> None:
     try:
         check_vectors(f"document {document.id!r}", document.vectors, branches)
     except InputError as error:
         raise DocumentError(str(error)) from error
-
-
-def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
-    """Cut the stream by number and by characters, so that memory stays bounded."""
-    batch: list[Document] = []
-    characters = 0
-    for document in documents:
-        batch.append(document)
-        characters += len(document.text) if isinstance(document.text, str) else 0
-        if len(batch) >= BATCH_DOCUMENTS or characters >= BATCH_CHARACTERS:
-            yield batch
-            batch, characters = [], 0
-    if batch:
-        yield batch
-
-
-def _check_repeats(batch: Sequence[Document], seen: dict[str, int]) -> None:
-    """Refuse an id of an earlier batch (repeats inside a batch are found by `check_documents`)."""
-    start = len(seen)
-    for n, document in enumerate(batch):
-        if document.id in seen:
-            raise DuplicateIdError(
-                f"id {document.id!r} appears twice, at documents {seen[document.id]} and {start + n}; "
-                "ids must be unique"
-            )
-    seen.update({document.id: start + n for n, document in enumerate(batch)})

@@ -68,7 +68,14 @@ class Strings:
 
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the strings at these positions, in this order."""
-        return type(self).of(self.many(order))
+        offsets = np.zeros(len(order) + 1, np.int64)
+        np.cumsum(self.offsets[order + 1] - self.offsets[order], out=offsets[1:])
+        data = np.empty(offsets[-1], np.uint8)
+        where, done = np.zeros(len(order), np.int64), 0
+        for piece in _pieces([self], np.zeros(1, np.int64), where, order, offsets):
+            data[done : done + len(piece)] = piece
+            done += len(piece)
+        return type(self)(data, offsets)
 
     @classmethod
     def concat(cls, parts: Iterable[Self]) -> Self:

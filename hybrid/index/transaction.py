@@ -118,15 +118,22 @@ class Transaction:
         ids = [given[n].decode() for n in order.tolist()]
         self._refuse_repeats(given, ids, order)
         live = self._without(ids, delete=replace)
-        if not np.array_equal(order, np.arange(len(order))):
+        sort = not np.array_equal(order, np.arange(len(order)))
+        if sort:
             documents = documents.take(order)
-            branches = {name: rows.take(order) for name, rows in branches.items()}
+        waiting = dict(branches)
+        del branches  # what is written or sorted is let go of at once, if the caller did not keep it
         uuid = uuid4().hex
         with SegmentWriter(segment_path(self._store.path, uuid)) as out:
             documents.write(out, PREFIX)
-            for name, rows in branches.items():
+            del documents
+            for name in list(waiting):
+                rows = waiting.pop(name)
+                if sort:
+                    rows = rows.take(order)
                 rows.write(out, name)
-        self._register(uuid, out, len(documents))
+                del rows
+        self._register(uuid, out, len(order))
         self._live |= live
         self._seen.add(given)
 

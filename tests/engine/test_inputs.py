@@ -70,13 +70,13 @@ def test_bad_documents_change_nothing(index, documents, error, words):
 
 
 def test_an_error_in_a_late_batch_changes_nothing(index, monkeypatch):
-    monkeypatch.setattr("hybrid.engine.building.BATCH_DOCUMENTS", 2)
+    monkeypatch.setattr("hybrid.engine.building.GROUP_DOCUMENTS", 2)
     with pytest.raises(hybrid.DuplicateIdError, match="'c'"):
         index.add([doc("c"), doc("d"), doc("e"), doc("f"), doc("c")])
     assert (index.generation, len(index)) == (1, 2)
     index.add([doc("c"), doc("d"), doc("e"), doc("f"), doc("g")])
     assert (index.generation, len(index)) == (2, 7)
-    assert index.stats().segments == 4
+    assert index.stats().segments == 2
 
 
 def test_a_failing_reader_changes_nothing(index, tmp_path):
