@@ -143,6 +143,22 @@ def test_learned_weights(collection, extremes):
         assert_equal(query_of(postings, weights, formula, mask_of(rng, n, share)), rng, n)
 
 
+def test_without_pruning_it_is_the_same(monkeypatch):
+    monkeypatch.setattr("hybrid.index.sparse.compiled.WHOLE", 1)
+    monkeypatch.setattr("hybrid.index.sparse.compiled.WHOLE_SHARE", 1000)
+    rng = np.random.default_rng(4)
+    with tempfile.TemporaryDirectory() as folder:
+        postings = stored(folder, SparseRows.from_terms(rows_of(rng, 700, 1, True)))
+        ceilings = ceilings_of_counts(
+            *postings.reference.tolist(), k1=1.2, b=0.75, delta=0, current=4.0, fields=(1.0,)
+        )
+        formula = Formula(np.array([0.0, 0, 0, 0.3, 0.2]), np.empty(0), [ceilings])
+        query = query_of(
+            postings, {f"t{n}": (1.0 + n, 0.0) for n in range(4)}, formula, rng.random(700) < 0.5
+        )
+        assert_equal(query, rng, 700)
+
+
 @pytest.mark.parametrize("threads", ["1", "3"])
 def test_threads_share_a_query(monkeypatch, threads):
     monkeypatch.setenv("HYBRID_THREADS", threads)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hybrid.index.sparse.postings import Postings
 from hybrid.index.sparse.query import Found, SegmentQuery
+from hybrid.ranking import top_positions
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Doubles, Floats
 
@@ -19,6 +20,13 @@ _WEIGHTS = ("factors", "constants", "tops")
 
 SHARED = 1 << 22
 """From so many postings a query's windows are shared among threads."""
+
+WHOLE, WHOLE_SHARE = 2048, 8
+"""From so many results, if they are one in so many of the postings or more, nothing is pruned.
+
+Measured on 192,860 documents: for 1,000 results pruning wins always, for 3,000 it loses where they are
+more than about a tenth of the postings, for 10,000 everywhere.
+"""
 
 
 class Compiled:
@@ -35,12 +43,22 @@ class Compiled:
         from hybrid.kernels.postings import best
 
         query = self._query
+        if k >= WHOLE and k * WHOLE_SHARE >= query.postings_read():
+            return [self._best_of_all(k, floor)]
         weights = (query.factors, query.constants, self._tops, query.ceilings, query.mask)
         parts = thread_count() if query.postings_read() >= SHARED else 1
         return parallel(
             lambda part: best(*self._plan, *self._segment, *weights, k, part, parts, floor),
             range(parts),
         )
+
+    def _best_of_all(self, k: int, floor: Doubles) -> Found:
+        """Return the best ``k`` without pruning: what is asked for is a good part of what there is."""
+        ordinals, scores = self.reaching(float(floor[0]))
+        best = top_positions(scores, k)
+        if len(best) == k:
+            floor[0] = max(floor[0], scores[best[-1]])
+        return ordinals[best], scores[best]
 
     def reaching(self, needed: float) -> Found:
         """Return the documents that score at least ``needed`` (see `Answers`)."""
