@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from hybrid.engine.building import add_documents
+from hybrid.engine.building import MEMORY, add_documents
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.explanation import Explanation
@@ -184,21 +184,33 @@ class HybridIndex:
         search = self._search(query, self._pipeline, where, False)
         return search.explain(checked_id(id), checked_k(k))
 
-    def add(self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None) -> int:
+    def add(
+        self,
+        documents: Iterable[Document | Mapping[str, Any]],
+        progress: Progress | None = None,
+        *,
+        memory: int = MEMORY,
+    ) -> int:
         """Add documents in one atomic commit; return how many.
+
+        ``memory``: how many bytes of documents and rows may be held meanwhile (512 MiB).
 
         Raises:
             DuplicateIdError: an id appears twice or is already in the index.
             DocumentError: a document is malformed.
             StorageError: writing failed. Whatever the error, the index is as it was.
         """
-        return self._add(documents, progress, replace=False)
+        return self._add(documents, progress, memory, replace=False)
 
     def update(
-        self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None = None
+        self,
+        documents: Iterable[Document | Mapping[str, Any]],
+        progress: Progress | None = None,
+        *,
+        memory: int = MEMORY,
     ) -> int:
         """Add documents, replacing those of the same ids, in one atomic commit; return how many."""
-        return self._add(documents, progress, replace=True)
+        return self._add(documents, progress, memory, replace=True)
 
     def delete(self, ids: Iterable[str], *, missing: Literal["error", "ignore"] = "error") -> int:
         """Delete documents by id in one atomic commit; return how many were there.
@@ -270,7 +282,12 @@ class HybridIndex:
         self.close()
 
     def _add(
-        self, documents: Iterable[Document | Mapping[str, Any]], progress: Progress | None, *, replace: bool
+        self,
+        documents: Iterable[Document | Mapping[str, Any]],
+        progress: Progress | None,
+        memory: int,
+        *,
+        replace: bool,
     ) -> int:
         with self._writing, self._store.transaction() as transaction:
             return add_documents(
@@ -281,6 +298,7 @@ class HybridIndex:
                 self._encoders,
                 replace=replace,
                 progress=progress,
+                memory=memory,
             )
 
     def _document(self, snapshot: Snapshot, docnum: int) -> Document:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from hybrid.engine.building import MEMORY
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
 from hybrid.errors import FingerprintError, InputError, PipelineError
@@ -24,12 +25,14 @@ def create(
     rerankers: Mapping[str, Reranker] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
+    memory: int = MEMORY,
 ) -> HybridIndex:
     """Create an index in the folder ``path``, and return it open for writing.
 
     ``pipeline`` is the embedded default (BM25 and MiniLM, fused) if it is not given. ``encoders``
     and ``rerankers`` hand in the models that the pipeline names, where the registry does not know
-    them. If anything fails, nothing is left behind, and an index that was to be overwritten stays.
+    them. ``memory``: how many bytes of documents and rows may be held meanwhile. If anything
+    fails, nothing is left behind, and an index that was to be overwritten stays.
 
     Raises:
         IndexExistsError: there is an index and ``overwrite`` is not set.
@@ -47,7 +50,7 @@ def create(
     }
     with Store.creating(path, settings, overwrite=overwrite) as store:
         index = HybridIndex(store, pipeline, encoder_set, rerankers or {})
-        index.add(documents, progress)
+        index.add(documents, progress, memory=memory)
     return index
 
 
