@@ -315,6 +315,6 @@ def test_vectors_of_numpy_and_the_zero_vector(tmp_path):
 
 @pytest.mark.parametrize("memory", [0, 1 << 20, "1 GB", None, 1e9])
 def test_a_memory_that_is_not_accepted(tmp_path, memory):
-    with pytest.raises(hybrid.InputError, match="memory is .*32 MiB"):
+    with pytest.raises(hybrid.InputError, match=r"memory is .*32 MiB"):
         hybrid.create(tmp_path / "index", [], PIPELINE, memory=memory)
     assert not (tmp_path / "index").exists()
