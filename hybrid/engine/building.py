@@ -193,7 +193,9 @@ def _groups(documents: Iterable[Document], memory: int) -> Iterator[_Group]:
     group: list[Document] = []
     for document in documents:
         group.append(document)
-        size += _weight(document.text) + _weight(document.metadata) + _weight(document.vectors)
+        size += len(document.text) if isinstance(document.text, str) else 0
+        if document.metadata or document.vectors:
+            size += _weight(document.metadata) + _weight(document.vectors)
         if len(group) >= GROUP_DOCUMENTS or size >= most:
             yield _Group(first, group)
             first, group, size = first + len(group), [], 0
@@ -216,12 +218,17 @@ def _weight(value: Any, depth: int = 0) -> int:
 def _checked(
     groups: Iterable[_Group], snapshot: Snapshot, branches: Sequence[Branch], replace: bool
 ) -> Iterator[_Group]:
-    """Refuse what cannot be accepted, before any work is done on it."""
+    """Refuse what cannot be accepted, before any work is done on it.
+
+    The transaction looks for ids that are in the index, too, when it writes; where models make the way
+    there long, they are looked for here.
+    """
+    early = snapshot.live and not replace and any(branch.models for branch in branches)
     for group in groups:
         check_documents(group.documents, group.first)
         for document in group.documents:
             _check_vectors(document, branches)
-        if snapshot.live and not replace:
+        if early:
             existing = snapshot.find([document.id for document in group.documents])
             if (existing >= 0).any():
                 first = group.documents[int((existing >= 0).argmax())].id
