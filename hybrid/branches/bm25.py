@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, cast
 
 from hybrid.branches.base import Encoders
@@ -43,6 +44,12 @@ class FieldWeights:
         return (self.title, self.text)
 
 
+@lru_cache(maxsize=64)
+def _weighting(variant: str, k1: float, b: float, delta: float | None) -> Weighting:
+    """Return a formula, checked once: every query asks for it."""
+    return Weighting(variant=variant, k1=k1, b=b, delta=delta)
+
+
 def spelling(value: Analyzer) -> str | Analyzer:
     """Return the shortest thing that stands for an analyzer: a preset's name, or the analyzer itself."""
     preset = value.name in analyzer_names() and value == analyzer(value.name)
@@ -76,7 +83,7 @@ class BM25:
     rows: ClassVar[type[Rows]] = SparseRows
 
     def __post_init__(self) -> None:
-        weighting = self.weighting()
+        weighting = Weighting(variant=self.variant, k1=self.k1, b=self.b, delta=self.delta)
         for name in ("k1", "b", "delta"):  # as the formula uses them: a recipe spells them out
             object.__setattr__(self, name, getattr(weighting, name))
         if isinstance(self.analyzer, str):
@@ -101,7 +108,7 @@ class BM25:
 
     def weighting(self) -> Weighting:
         """Return the formula with its parameters."""
-        return Weighting(variant=self.variant, k1=self.k1, b=self.b, delta=self.delta)
+        return _weighting(self.variant, self.k1, self.b, self.delta)
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the postings depend on: the analysis and the fields."""

@@ -82,7 +82,8 @@ class Snapshot:
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""
         wanted = np.asarray(docnums, np.int64)
-        if len(self.segments) == 1 and self._inside(wanted):
+        numbers = wanted.tolist()
+        if len(self.segments) == 1 and numbers and min(numbers) >= 0 and max(numbers) < self.size:
             return self.segments[0].documents.ids.texts(wanted)
         return [rows.ids[ordinal].decode() for rows, ordinal in self._located(wanted)]
 
@@ -177,9 +178,6 @@ class Snapshot:
             raise IndexError(f"docnum {docnum} is not in a snapshot of {self.size} documents")
         number = bisect_right(self._bases, docnum) - 1
         return number, int(docnum) - self._bases[number]
-
-    def _inside(self, docnums: Docnums) -> bool:
-        return not len(docnums) or (int(docnums.min()) >= 0 and int(docnums.max()) < self.size)
 
     def _located(self, docnums: Docnums | Sequence[int]) -> Iterator[tuple[DocumentRows, int]]:
         """Yield the rows of its segment and the ordinal of each docnum."""

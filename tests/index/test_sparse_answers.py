@@ -41,7 +41,7 @@ def stored(folder, rows):
 
 def query_of(postings, weights, formula, mask):
     terms = [
-        WeightedTerm(term, TermStatistics((postings.find(term),), 1), factor, constant)
+        WeightedTerm(term, TermStatistics((postings.place(term),), 1), factor, constant)
         for term, (factor, constant) in weights.items()
     ]
     return SegmentQuery.of(postings, 0, terms, formula, mask)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.index.sparse.postings import Postings
+from hybrid.index.sparse.postings import Place
 from hybrid.index.sparse.query import Found, SegmentQuery
 from hybrid.ranking import top_positions
 from hybrid.threads import parallel, thread_count
@@ -85,7 +85,7 @@ class Compiled:
         from hybrid.kernels.postings import plan
 
         query, postings = self._query, self._query.postings
-        blocks = (*_places(postings, query.positions), postings.windows, postings.sizes, postings.levels)
+        blocks = (*_columns(query.places), postings.windows, postings.sizes, postings.levels)
         laid: tuple[Any, Any, Any] = plan(
             *blocks, postings.documents, self._tops, query.constants, query.ceilings
         )
@@ -108,14 +108,13 @@ def _best_of_some(queries: Sequence[SegmentQuery], k: int) -> list[Found]:
 
     postings, query = queries[0].postings, queries[0]
     offsets = np.zeros(len(queries) + 1, np.int64)
-    np.cumsum([len(each.positions) for each in queries], out=offsets[1:])
-    positions = np.concatenate([each.positions for each in queries])
+    np.cumsum([len(each.places) for each in queries], out=offsets[1:])
     weights = (np.concatenate([getattr(each, name) for each in queries]) for name in _WEIGHTS)
     docs, scores = np.empty((len(queries), k), np.int64), np.empty((len(queries), k), np.float32)
     counts = np.empty(len(queries), np.int64)
     best_of_each(
         offsets,
-        *_places(postings, positions),
+        *_columns([place for each in queries for place in each.places]),
         *(postings.windows, postings.sizes, postings.levels, postings.docs, postings.values),
         *(postings.lengths, query.fields, query.form, *weights, query.ceilings, query.mask),
         *(docs, scores, counts),
@@ -123,10 +122,11 @@ def _best_of_some(queries: Sequence[SegmentQuery], k: int) -> list[Found]:
     return [(docs[row, :count], scores[row, :count]) for row, count in enumerate(counts.tolist())]
 
 
-def _places(postings: Postings, positions: NDArray[np.int64]) -> tuple[NDArray[np.int64], ...]:
+def _columns(places: Sequence[Place]) -> NDArray[np.int64]:
     """Return where terms' blocks begin and end, and where their postings begin."""
-    return (
-        postings.blocks[positions].astype(np.int64),
-        postings.blocks[positions + 1].astype(np.int64),
-        postings.starts[positions].astype(np.int64),
-    )
+    columns = [
+        [place.first_block for place in places],
+        [place.last_block for place in places],
+        [place.first for place in places],
+    ]
+    return np.array(columns, np.int64)

@@ -68,8 +68,8 @@ class Interpreted:
             return [self._add(n) for n in range(len(self._query.terms))]
 
     def _add(self, number: int) -> tuple[NDArray[np.int32], Doubles]:
-        query, position = self._query, int(self._query.positions[number])
-        _, docs, values = query.postings.decode(position, position + 1)
+        query, at = self._query, self._query.places[number].term
+        _, docs, values = query.postings.decode(at, at + 1)
         factor, constant = query.factors[number], query.constants[number]
         if query.form[0]:
             return docs, factor * values[0].astype(np.float64)

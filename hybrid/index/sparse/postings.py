@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -24,6 +24,16 @@ from hybrid.types import Bools, Doubles, Floats
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
 _PIECE = 1 << 22
 _COLUMNS = ("blocks", "starts", "windows", "sizes", "levels", "docs")
+
+
+class Place(NamedTuple):
+    """A term in a segment: its number there, and where its blocks and its postings begin and end."""
+
+    term: int
+    first_block: int
+    last_block: int
+    first: int
+    last: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +83,14 @@ class Postings:
         position = bisect_left(self.vocabulary, spelled)
         found = position < len(self.vocabulary) and self.vocabulary[position] == spelled
         return position if found else -1
+
+    def place(self, term: str) -> Place | None:
+        """Return where a term stands, None if it does not occur."""
+        at = self.find(term)
+        if at < 0:
+            return None
+        blocks, entries = self.span(at, at + 1)
+        return Place(at, blocks.start, blocks.stop, entries.start, entries.stop)
 
     def span(self, first: int, last: int) -> tuple[slice, slice]:
         """Return where the blocks and the postings of the terms from ``first`` to ``last`` - 1 stand."""

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.index.sparse.postings import Postings, readonly
+from hybrid.index.sparse.postings import Place, Postings, readonly
 from hybrid.index.sparse.statistics import TermStatistics
 from hybrid.types import Bools, Doubles, Floats
 
@@ -45,13 +45,13 @@ class WeightedTerm:
 class SegmentQuery:
     """The terms of a query that one segment has, in the order in which they are added up.
 
-    ``positions``: int64, where they stand in its vocabulary. ``factors``, ``constants``: float64.
+    ``places``: where they stand. ``factors``, ``constants``: float64.
     ``mask``: bool, one per document, empty for all.
     """
 
     postings: Postings
     terms: Sequence[WeightedTerm]
-    positions: NDArray[np.int64]
+    places: Sequence[Place]
     factors: Doubles
     constants: Doubles
     ceilings: Doubles
@@ -69,11 +69,16 @@ class SegmentQuery:
         mask: Bools | None,
     ) -> SegmentQuery:
         """Return a query's part for the segment at a position."""
-        here = [term for term in terms if term.statistics.positions[number] >= 0]
+        here, places = [], []
+        for term in terms:
+            place = term.statistics.places[number]
+            if place is not None:
+                here.append(term)
+                places.append(place)
         return cls(
             postings,
             here,
-            np.array([term.statistics.positions[number] for term in here], np.int64),
+            places,
             np.array([term.factor for term in here], np.float64),
             np.array([term.constant for term in here], np.float64),
             formula.ceilings[number],
@@ -85,13 +90,13 @@ class SegmentQuery:
     @property
     def tops(self) -> Doubles:
         """What a ceiling of 1 is worth, for each term."""
-        peaks = self.postings.peaks
-        return self.factors * peaks[self.positions] if self.postings.learned else self.factors
+        if not self.postings.learned:
+            return self.factors
+        return self.factors * self.postings.peaks[[place.term for place in self.places]]
 
     def postings_read(self) -> int:
         """Return how many postings the terms have."""
-        starts = self.postings.starts
-        return int(np.sum(starts[self.positions + 1] - starts[self.positions], dtype=np.int64))
+        return sum(place.last - place.first for place in self.places)
 
 
 class Answers(Protocol):

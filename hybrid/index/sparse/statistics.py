@@ -11,7 +11,7 @@ import numpy as np
 
 from hybrid.index.memo import memoized
 from hybrid.index.snapshot import SegmentView, Snapshot
-from hybrid.index.sparse.postings import Postings
+from hybrid.index.sparse.postings import Place, Postings
 
 FieldWeights = tuple[float, ...] | None
 _KEPT = 8
@@ -22,11 +22,11 @@ _KEPT = 8
 class TermStatistics:
     """A term in a snapshot.
 
-    ``positions``: where it stands in each segment's vocabulary, or -1. ``frequency``: how many live
-    documents hold it.
+    ``places``: where it stands in each segment, None where it does not occur. ``frequency``: how many
+    live documents hold it.
     """
 
-    positions: tuple[int, ...]
+    places: tuple[Place | None, ...]
     frequency: int
 
 
@@ -63,8 +63,8 @@ class SparseStatistics:
         found = self._terms.get(key)
         if found is None:
             used = weights if weights is not None and 0 in weights else None
-            positions = tuple(postings.find(term) for postings in self.postings)
-            found = TermStatistics(positions, self._frequency(positions, used))
+            places = tuple(postings.place(term) for postings in self.postings)
+            found = TermStatistics(places, self._frequency(places, used))
             if found.frequency:
                 self._terms[key] = found
         return found
@@ -86,10 +86,10 @@ class SparseStatistics:
                 self._tables[key] = build()
             return self._tables[key]
 
-    def _frequency(self, positions: Sequence[int], weights: FieldWeights) -> int:
+    def _frequency(self, places: Sequence[Place | None], weights: FieldWeights) -> int:
         """Count the live documents that hold a term (in one of the fields that count)."""
         return sum(
-            postings.frequency(position, live, weights)
-            for postings, live, position in zip(self.postings, self._live, positions, strict=True)
-            if position >= 0
+            postings.frequency(place.term, live, weights)
+            for postings, live, place in zip(self.postings, self._live, places, strict=True)
+            if place is not None
         )
