@@ -180,7 +180,6 @@ import resource, sys
 sys.path.insert(0, {root!r})
 import numpy as np
 import hybrid
-from hybrid.engine import building
 
 def documents():
     rng = np.random.default_rng(0)
@@ -188,9 +187,8 @@ def documents():
     for n in range({count}):
         yield hybrid.Document(f"d{{n}}", " ".join(words[rng.integers(0, 20_000, 150)]))
 
-building.MEMORY = 64 << 20
-building.add_documents.__kwdefaults__["memory"] = building.MEMORY
-with hybrid.create({path!r}, documents(), hybrid.Pipeline(branches=[hybrid.BM25()])) as index:
+pipeline = hybrid.Pipeline(branches=[hybrid.BM25()])
+with hybrid.create({path!r}, documents(), pipeline, memory=64 << 20) as index:
     assert index.stats().segments == 1
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, index.stats().bytes >> 20)
 """
