@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 from bisect import bisect_left
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -16,13 +13,13 @@ from numpy.typing import DTypeLike, NDArray
 
 from hybrid.errors import StorageError
 from hybrid.index.segment import Segment, SegmentWriter
+from hybrid.index.spool import Spool
 from hybrid.index.strings import Strings
 from hybrid.kernels import levels
 from hybrid.kernels.blocks import MOST_DOCUMENTS, WIDTH, pack, unpack
 from hybrid.types import Bools, Doubles, Floats
 
 _UNSIGNED = (np.uint8, np.uint16, np.uint32)
-_PIECE = 1 << 22
 _COLUMNS = ("blocks", "starts", "windows", "sizes", "levels", "docs")
 
 
@@ -144,7 +141,7 @@ class PostingsWriter:
         self._norms = levels.reference_norms(lengths, self._reference[0])
         self._highest = 0
         self._files = ExitStack()
-        self._columns: dict[str, _Spool] = {}
+        self._columns: dict[str, Spool] = {}
         self._blocks = self._postings = 0
         for name, kind in (("blocks", np.int64), ("starts", np.int64), ("vocabulary.offsets", np.int64)):
             self._column(name, np.dtype(kind)).add(np.zeros(1, kind))
@@ -178,8 +175,8 @@ class PostingsWriter:
         if not self._learned:
             self._highest = max(self._highest, int(values.max(initial=0)))
 
-    def _column(self, name: str, dtype: np.dtype[Any]) -> _Spool:
-        self._columns[name] = self._files.enter_context(_Spool(self._out.path.parent, dtype))
+    def _column(self, name: str, dtype: np.dtype[Any]) -> Spool:
+        self._columns[name] = self._files.enter_context(Spool(self._out.path.parent, dtype))
         return self._columns[name]
 
     def _worth(
@@ -206,10 +203,14 @@ class PostingsWriter:
         fields = [column for name, column in self._columns.items() if name.startswith("values.")]
         self._write("postings.values", fields, (len(fields), self._postings))
 
-    def _write(self, name: str, columns: list[_Spool], shape: tuple[int, ...]) -> None:
+    @property
+    def _bytes(self) -> int:
+        return self._columns["vocabulary.data"].count
+
+    def _write(self, name: str, columns: list[Spool], shape: tuple[int, ...]) -> None:
         dtype = self._dtype if name == "postings.values" else columns[0].dtype
-        if dtype == np.int64 and columns[0].last <= np.iinfo(np.uint32).max:
-            dtype = np.dtype(np.uint32)  # offsets of most segments fit
+        if dtype == np.int64 and max(self._postings, self._bytes) <= np.iinfo(np.uint32).max:
+            dtype = np.dtype(np.uint32)  # the offsets of most segments fit
         pieces = (piece for column in columns for piece in column)
         self._out.add_chunks(f"{self._prefix}/{name}", dtype, shape, pieces)
 
@@ -222,31 +223,6 @@ class PostingsWriter:
         with self._files:
             if kind is None:
                 self._finish()
-
-
-class _Spool:
-    """A growing array: in memory while it is small, in an unnamed file when it is not."""
-
-    def __init__(self, folder: Path, dtype: np.dtype[Any]) -> None:
-        self.dtype, self.count, self.last = dtype, 0, 0
-        self._file = tempfile.SpooledTemporaryFile(_PIECE, dir=str(folder))  # noqa: SIM115 - __exit__ closes it
-
-    def add(self, values: NDArray[Any]) -> None:
-        self._file.write(np.ascontiguousarray(values, self.dtype).data.cast("B") if len(values) else b"")
-        self.count += len(values)
-        if len(values):
-            self.last = int(values[-1])
-
-    def __iter__(self) -> Iterator[NDArray[Any]]:
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
-            yield np.frombuffer(piece, self.dtype)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
 
 
 def narrowest(highest: float) -> np.dtype[Any]:
