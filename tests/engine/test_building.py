@@ -121,10 +121,11 @@ def test_a_process_that_dies_leaves_no_index(tmp_path, monkeypatch):
 
 
 INTERRUPTED = """
-import os, sys, time
+import os, signal, sys, time
 sys.path.insert(0, {root!r})
 import hybrid
 from hybrid.engine import building
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 building.GROUP_DOCUMENTS = 10
 building.ALONE = 0
 
