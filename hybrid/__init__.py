@@ -1,5 +1,6 @@
 """Hybrid retrieval: BM25 and dense search over one collection, fused exactly and explained."""
 
+from hybrid.batches import DenseBatch, Encoded, SparseBatch, TokenBatch
 from hybrid.branches import (
     BM25,
     HNSW,
@@ -17,6 +18,7 @@ from hybrid.branches import (
 )
 from hybrid.branches.bm25 import FieldWeights
 from hybrid.corpus import read, read_qrels, read_queries
+from hybrid.encoders import load as load_encoder
 from hybrid.encoders import register as register_encoder
 from hybrid.engine import (
     BranchPart,
@@ -68,7 +70,17 @@ from hybrid.fusion import (
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
 from hybrid.rerankers import Rerank
 from hybrid.text import Analyzer, analyzer, analyzer_names
-from hybrid.types import DenseBatch, DenseEncoder, Document, Query, Reranker, TermMatch
+from hybrid.types import (
+    DenseEncoder,
+    Document,
+    Encoder,
+    JointEncoder,
+    Query,
+    Reranker,
+    SparseEncoder,
+    TermMatch,
+    TokenEncoder,
+)
 from hybrid.version import __version__
 
 __all__ = [
@@ -84,7 +96,11 @@ __all__ = [
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
-    "Rerank", "Reranker", "DenseEncoder", "DenseBatch", "register_encoder",
+    "Rerank", "Reranker",
+    # encoders
+    "load_encoder", "register_encoder",
+    "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",
+    "Encoded", "DenseBatch", "SparseBatch", "TokenBatch",
     # errors
     "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
     "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "BranchError", "StorageError",

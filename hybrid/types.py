@@ -5,13 +5,14 @@ Nothing here does any work: values are frozen dataclasses, seams are small proto
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.batches import DenseBatch, Encoded, Representation, Side, SparseBatch, TokenBatch
 from hybrid.ranking import Ranking
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
@@ -64,18 +65,6 @@ class TermMatch:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class DenseBatch:
-    """What a dense encoder returns.
-
-    ``vectors``: float32, shape (texts, dimension), C order. ``truncated``: bool, shape (texts,),
-    True where a text was longer than the encoder's window.
-    """
-
-    vectors: Floats
-    truncated: Bools
-
-
 @runtime_checkable
 class DenseEncoder(Protocol):
     """Turns texts into dense vectors; similarity is the inner product, higher is better."""
@@ -104,6 +93,81 @@ class DenseEncoder(Protocol):
     def encode_queries(self, texts: Sequence[str]) -> DenseBatch:
         """Encode queries, in order."""
         ...
+
+
+@runtime_checkable
+class SparseEncoder(Protocol):
+    """Turns texts into weights of terms; similarity is the inner product, higher is better."""
+
+    @property
+    def vocabulary(self) -> Sequence[str]:
+        """The terms, distinct; their positions are what a `SparseBatch` holds."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str | int | bool]:
+        """Return everything that decides the weights, as `DenseEncoder.fingerprint` does."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> SparseBatch:
+        """Encode passages, in order."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> SparseBatch:
+        """Encode queries, in order."""
+        ...
+
+
+@runtime_checkable
+class TokenEncoder(Protocol):
+    """Turns texts into one vector a token, for late interaction."""
+
+    @property
+    def token_dimension(self) -> int:
+        """The length of each token's vector."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str | int | bool]:
+        """Return everything that decides the vectors, as `DenseEncoder.fingerprint` does."""
+        ...
+
+    def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> TokenBatch:
+        """Encode passages, in order."""
+        ...
+
+    def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
+        """Encode queries, in order."""
+        ...
+
+
+@runtime_checkable
+class JointEncoder(Protocol):
+    """Turns texts into several representations with one pass of one model (BGE-M3 and its like).
+
+    It has ``dimension`` and ``normalized`` if it gives dense vectors, ``vocabulary`` if it gives sparse
+    weights, and ``token_dimension`` if it gives token vectors, as the encoders above.
+    """
+
+    @property
+    def representations(self) -> tuple[Representation, ...]:
+        """What it gives."""
+        ...
+
+    def fingerprint(self) -> Mapping[str, str | int | bool]:
+        """Return everything that decides what it gives, as `DenseEncoder.fingerprint` does."""
+        ...
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        side: Side,
+        representations: Collection[Representation],
+        progress: Progress | None = None,
+    ) -> Encoded:
+        """Encode texts, in order, into the wanted representations, each text in one pass of the model."""
+        ...
+
+
+Encoder: TypeAlias = DenseEncoder | SparseEncoder | TokenEncoder | JointEncoder
 
 
 @runtime_checkable

@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "types errors ranking version threads values",
+        "types batches errors ranking version threads values",
         "text corpus fusion kernels",
         "index encoders",
         "branches rerankers",

@@ -5,21 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from hybrid.batches import Representation
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.ranking import Ranking
-from hybrid.types import BranchKind, DenseEncoder, Document, Progress, Query, Scorer
+from hybrid.types import (
+    BranchKind,
+    DenseEncoder,
+    Document,
+    Progress,
+    Query,
+    Scorer,
+    SparseEncoder,
+    TokenEncoder,
+)
 
 
 class Encoders(Protocol):
-    """Where branches get their encoders: one instance per model, checked against the index."""
+    """Where branches get their encoders: one instance per model, checked against the index.
 
-    def get(self, model: str) -> DenseEncoder:
-        """Return the encoder of ``model``.
+    Each method takes a model's name. What several branches want of one model for the same texts is made in
+    one pass.
 
-        Raises:
-            EncoderError: the model is unknown or cannot be loaded.
-            FingerprintError: it is not the one that the index was built with.
-        """
+    Raises:
+        EncoderError: the model is unknown, cannot be loaded, or does not give this representation.
+        FingerprintError: it is not the one that the index was built with.
+    """
+
+    def dense(self, model: str) -> DenseEncoder:
+        """Return the model as an encoder of dense vectors."""
+        ...
+
+    def sparse(self, model: str) -> SparseEncoder:
+        """Return the model as an encoder of sparse weights."""
+        ...
+
+    def tokens(self, model: str) -> TokenEncoder:
+        """Return the model as an encoder of token vectors."""
         ...
 
 
@@ -46,8 +67,13 @@ class Branch(Protocol):
         ...
 
     @property
-    def models(self) -> tuple[str, ...]:
-        """The models whose fingerprints the index must store."""
+    def model(self) -> str | None:
+        """The model whose fingerprint the index must store, if there is one."""
+        ...
+
+    @property
+    def representation(self) -> Representation | None:
+        """What the branch wants of its model."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, cast
 
+from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
@@ -79,7 +80,8 @@ class BM25:
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = False
-    models: ClassVar[tuple[str, ...]] = ()
+    model: ClassVar[str | None] = None
+    representation: ClassVar[Representation | None] = None
     rows: ClassVar[type[Rows]] = SparseRows
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
@@ -66,6 +67,7 @@ class Dense:
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
     rows: ClassVar[type[Rows]] = DenseRows
+    representation: ClassVar[Representation | None] = "dense"
 
     def __post_init__(self) -> None:
         if self.model is None and self.dimension is None:
@@ -96,11 +98,6 @@ class Dense:
     def __repr__(self) -> str:
         """Show what differs from the defaults."""
         return short_repr(self)
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The one model, if there is one."""
-        return () if self.model is None else (self.model,)
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the vectors depend on besides the model's fingerprint.
@@ -136,8 +133,8 @@ class Dense:
                 vectors[n] = checked(vector, dimension, unit, f"document {documents[n].id!r}")
             except InputError as error:
                 raise DocumentError(str(error)) from error
-        if texts:
-            batch = encoders.get(self.models[0]).encode_documents(texts, progress)
+        if texts and self.model is not None:
+            batch = encoders.dense(self.model).encode_documents(texts, progress)
             rest = [n for n in range(len(documents)) if n not in given]
             whose = [f"document {documents[n].id!r}" for n in rest]
             vectors[rest] = self._usable(batch.vectors, dimension, unit, whose)
@@ -158,8 +155,8 @@ class Dense:
                 f"the query brings no vector for branch {self.name!r}, which has no model; "
                 f"search for Query(text, vectors={{{self.name!r}: [...]}})"
             )
-        if texts:
-            batch = encoders.get(self.models[0]).encode_queries(texts)
+        if texts and self.model is not None:
+            batch = encoders.dense(self.model).encode_queries(texts)
             whose = [f"query {text!r}" for text in texts]
             encoded = iter(self._usable(batch.vectors, dimension, unit, whose))
         vectors = [given[n] if n in given else next(encoded) for n in range(len(queries))]
@@ -195,9 +192,9 @@ class Dense:
 
     def _space(self, encoders: Encoders) -> tuple[int, bool]:
         """Return the dimension, and whether vectors have length 1."""
-        if self.dimension is not None:
-            return self.dimension, False
-        encoder = encoders.get(self.models[0])
+        if self.model is None:
+            return self.dimension or 0, False
+        encoder = encoders.dense(self.model)
         if self.truncate is not None and self.truncate > encoder.dimension:
             raise InputError(
                 f"truncate is {self.truncate}, and the vectors of model {self.model!r} have "

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
+import numpy as np
+
+from hybrid.batches import Representation, SparseBatch
 from hybrid.branches.base import Encoders
-from hybrid.errors import DocumentError, InputError, PipelineError
+from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import (
     HIGHEST_WEIGHT,
@@ -29,24 +33,28 @@ _HIGHEST_QUERY_WEIGHT = 1e6
 class Sparse:
     """Search by learned sparse vectors: the inner product of the query's and the document's weights.
 
-    Every document and query brings its ready-made weights under the branch's name, as a mapping
-    from terms to numbers that are not negative: ``Document(..., vectors={"sparse": {"cat": 1.3}})``.
-    They are kept as float16, and the score is that of the kept weights.
+    ``model`` names an encoder that gives sparse weights (SPLADE, BGE-M3). Documents and queries may bring
+    ready-made weights under the branch's name, as a mapping from terms to numbers that are not
+    negative: ``Document(..., vectors={"sparse": {"cat": 1.3}})``; without a model all must. Documents'
+    weights are kept as float16, and the score is that of the kept weights.
 
     ``query_cut`` is None for exact results. With a number, only so many of the query's terms, the
     heaviest, list candidates, which are then scored by all terms: faster for long queries, and some of
     the best documents may be missing. It may be changed on a built index.
     """
 
+    model: str | None = None
     query_cut: int | None = None
     name: str = "sparse"
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = True
-    models: ClassVar[tuple[str, ...]] = ()
     rows: ClassVar[type[Rows]] = SparseRows
+    representation: ClassVar[Representation | None] = "sparse"
 
     def __post_init__(self) -> None:
+        if self.model is not None and (not isinstance(self.model, str) or not self.model):
+            raise PipelineError(f"model is {self.model!r}; give a model's name")
         cut = self.query_cut
         if cut is not None and (not isinstance(cut, int) or isinstance(cut, bool) or cut < 1):
             raise PipelineError(
@@ -59,37 +67,58 @@ class Sparse:
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the postings depend on."""
-        return {"weights": "float16"}
+        return {"weights": "float16", **({"model": self.model} if self.model is not None else {})}
 
     def encode_documents(
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
     ) -> SparseRows:
-        """Check the weights that documents bring."""
-        rows = []
-        for document in documents:
-            if self.name not in document.vectors:
-                raise DocumentError(
-                    f"document {document.id!r} brings no weights for branch {self.name!r}; give "
-                    f"Document(..., vectors={{{self.name!r}: {{'term': 1.0}}}}), an empty mapping for none"
-                )
-            try:
-                rows.append(checked(document.vectors[self.name], f"document {document.id!r}", HIGHEST_WEIGHT))
-            except InputError as error:
-                raise DocumentError(str(error)) from error
-        return SparseRows.from_weights(rows)
+        """Encode the documents that bring no weights; check the weights that are brought."""
+        rows: dict[int, Mapping[str, float]] = {}
+        for n, document in enumerate(documents):
+            if self.name in document.vectors:
+                try:
+                    rows[n] = checked(
+                        document.vectors[self.name], f"document {document.id!r}", HIGHEST_WEIGHT
+                    )
+                except InputError as error:
+                    raise DocumentError(str(error)) from error
+        rest = [n for n in range(len(documents)) if n not in rows]
+        if rest and self.model is None:
+            raise DocumentError(
+                f"document {documents[rest[0]].id!r} brings no weights for branch {self.name!r}, which has "
+                f"no model; give Document(..., vectors={{{self.name!r}: {{'term': 1.0}}}}), an empty mapping "
+                "for none, or give the branch a model"
+            )
+        given = SparseRows.from_weights(list(rows.values()))
+        if not rest or self.model is None:
+            return given
+        encoder = encoders.sparse(self.model)
+        batch = encoder.encode_documents([documents[n].content for n in rest], progress)
+        self._check(batch, len(encoder.vocabulary), HIGHEST_WEIGHT)
+        encoded = SparseRows.from_batch(batch, encoder.vocabulary)
+        if not rows:
+            return encoded
+        return SparseRows.concat([given, encoded]).take(np.argsort([*rows, *rest]))
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[Mapping[str, float]]:
-        """Check the weights that queries bring."""
-        for query in queries:
-            if self.name not in query.vectors:
-                raise InputError(
-                    f"the query brings no weights for branch {self.name!r}; give "
-                    f"Query({query.text!r}, vectors={{{self.name!r}: {{'term': 1.0}}}})"
-                )
-        return [
-            checked(query.vectors[self.name], f"query {query.text!r}", _HIGHEST_QUERY_WEIGHT)
-            for query in queries
-        ]
+        """Encode the queries that bring no weights; check the weights that are brought."""
+        found: dict[int, Mapping[str, float]] = {
+            n: checked(query.vectors[self.name], f"query {query.text!r}", _HIGHEST_QUERY_WEIGHT)
+            for n, query in enumerate(queries)
+            if self.name in query.vectors
+        }
+        rest = [n for n in range(len(queries)) if n not in found]
+        if rest and self.model is None:
+            raise InputError(
+                f"the query brings no weights for branch {self.name!r}, which has no model; give "
+                f"Query({queries[rest[0]].text!r}, vectors={{{self.name!r}: {{'term': 1.0}}}})"
+            )
+        if rest and self.model is not None:
+            encoder = encoders.sparse(self.model)
+            batch = encoder.encode_queries([queries[n].text for n in rest])
+            self._check(batch, len(encoder.vocabulary), _HIGHEST_QUERY_WEIGHT)
+            found |= zip(rest, by_term(batch, encoder.vocabulary), strict=True)
+        return [found[n] for n in range(len(queries))]
 
     def scorer(self, snapshot: Snapshot, query: Mapping[str, float], mask: Mask) -> SparseScorer:
         """Return the scorer of one query's weights."""
@@ -102,16 +131,43 @@ class Sparse:
         return top_of_each([self.scorer(snapshot, query, mask) for query in queries], k)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
-        """Return the document's weights, as they are kept."""
+        """Return the document's weights, as they are kept, if there is no model to make them."""
+        if self.model is not None:
+            return {}
         number, ordinal = snapshot.locate(docnum)
         segment = snapshot.segments[number].segment
         rows = segment.cached(f"{self.name}#rows", lambda: SparseRows.read(segment, self.name))
         return {self.name: rows.weights(ordinal)}
 
+    def _check(self, batch: SparseBatch, terms: int, highest: float) -> None:
+        """Refuse what a model must not give.
+
+        Raises:
+            EncoderError: a weight is not finite, not above 0 or too high, or a term is not in the vocabulary.
+        """
+        if not ((batch.weights > 0) & (batch.weights <= highest)).all():
+            wrong = batch.weights[~((batch.weights > 0) & (batch.weights <= highest))][0]
+            raise EncoderError(
+                f"model {self.model!r} gave the weight {wrong}; it must lie above 0 and up to {highest:g}"
+            )
+        if len(batch.terms) and not 0 <= int(batch.terms.min()) <= int(batch.terms.max()) < terms:
+            raise EncoderError(f"model {self.model!r} gave a term outside its vocabulary of {terms}")
+
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return how many weights are stored (those of deleted documents too, until they are merged away)."""
         statistics = SparseStatistics.of(snapshot, self.name)
         return {"weights": sum(postings.docs.size for postings in statistics.postings)}
+
+
+def by_term(batch: SparseBatch, vocabulary: Sequence[str]) -> list[Mapping[str, float]]:
+    """Return each text's weights by term."""
+    return [
+        {
+            vocabulary[term]: weight
+            for term, weight in zip(batch.terms[a:b].tolist(), batch.weights[a:b].tolist(), strict=True)
+        }
+        for a, b in pairwise(batch.indptr.tolist())
+    ]
 
 
 def checked(weights: Any, whose: str, highest: float) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Text to vectors: encoders by name, and the check that an index meets the encoder it was built with."""
 
 from hybrid.encoders.fingerprint import check_probe, differences, probe
+from hybrid.encoders.model import Model
 from hybrid.encoders.registry import load, register
 
-__all__ = ["load", "register", "differences", "probe", "check_probe"]
+__all__ = ["load", "register", "differences", "probe", "check_probe", "Model"]

@@ -8,11 +8,16 @@ precision, a patched tokenizer).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from hybrid.batches import Representation, SparseBatch, TokenBatch
+from hybrid.encoders.model import Model
 from hybrid.errors import FingerprintError
-from hybrid.types import DenseEncoder, Floats
+from hybrid.types import Encoder, Floats
 
 PROBE_DOCUMENTS = (
     "The cat sat on the mat.",
@@ -50,20 +55,58 @@ def _spell(fingerprint: Mapping[str, object], name: str) -> str:
     return repr(fingerprint[name]) if name in fingerprint else "nothing"
 
 
-def probe(encoder: DenseEncoder) -> Floats:
-    """Encode the probe texts: float32, shape (probes, dimension), the documents and then the query."""
-    documents = encoder.encode_documents(PROBE_DOCUMENTS).vectors
-    query = encoder.encode_queries([PROBE_QUERY]).vectors
-    return np.concatenate([documents, query]).astype(np.float32, copy=False)
+_SKETCH = 64
+_TURN = np.sqrt(2.0)  # irrational, so that no two positions turn alike
 
 
-def check_probe(stored: Floats, encoder: DenseEncoder, tolerance: float = TOLERANCE) -> None:
+def probe(encoder: Encoder, representation: Representation = "dense") -> Floats:
+    """Encode the probe texts: float32, one row for each document and then the query.
+
+    Dense vectors stand as they are. Of sparse weights and token vectors a row is a sketch: their sum, each
+    times the cosine of a multiple of its term or position, so that a change of any of them shows.
+    """
+    model = Model.of("probed", encoder)
+    documents = model.encode(PROBE_DOCUMENTS, "document", (representation,))
+    query = model.encode([PROBE_QUERY], "query", (representation,))
+    rows = [_SKETCHES[representation](encoded[representation]) for encoded in (documents, query)]
+    return np.concatenate(rows).astype(np.float32, copy=False)
+
+
+def _sparse_sketch(batch: SparseBatch) -> Floats:
+    """Return shape (texts, 64)."""
+    turns = np.cos(np.outer(batch.terms + 1.0, _TURN * np.arange(1, _SKETCH + 1)))
+    return _sums(batch.indptr, batch.weights[:, None] * turns)
+
+
+def _token_sketch(batch: TokenBatch) -> Floats:
+    """Return shape (texts, dimension)."""
+    position = np.arange(batch.indptr[-1]) - np.repeat(batch.indptr[:-1], np.diff(batch.indptr))
+    return _sums(batch.indptr, batch.vectors * np.cos(_TURN * (position + 1.0))[:, None])
+
+
+def _sums(indptr: NDArray[np.int64], entries: NDArray[Any]) -> Floats:
+    return np.array([entries[a:b].sum(axis=0) for a, b in pairwise(indptr)], np.float32)
+
+
+_SKETCHES: Mapping[Representation, Any] = {
+    "dense": lambda batch: batch.vectors,
+    "sparse": _sparse_sketch,
+    "tokens": _token_sketch,
+}
+
+
+def check_probe(
+    stored: Floats,
+    encoder: Encoder,
+    tolerance: float = TOLERANCE,
+    representation: Representation = "dense",
+) -> None:
     """Check that an encoder still gives the probe vectors stored with an index.
 
     Raises:
         FingerprintError: a probe drifted; the message says which and by how much.
     """
-    current = probe(encoder)
+    current = probe(encoder, representation)
     if stored.shape != current.shape:
         raise FingerprintError(
             f"the index stores probe vectors of shape {stored.shape}, the encoder gives {current.shape}; "

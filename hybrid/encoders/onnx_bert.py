@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.batches import DenseBatch
 from hybrid.encoders.batching import equal_length_batches
 from hybrid.encoders.bert_graph import INPUT, OUTPUT, build_graph
 from hybrid.encoders.checkpoint import Checkpoint, read_checkpoint
 from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError
 from hybrid.threads import thread_count
-from hybrid.types import DenseBatch, Floats, Progress
+from hybrid.types import Floats, Progress
 
 BATCH_TOKENS = 2048
 """How many tokens one batch may hold."""

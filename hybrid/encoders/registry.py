@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from hybrid.encoders.model import Model
 from hybrid.errors import EncoderError, InputError
-from hybrid.types import DenseEncoder
+from hybrid.types import Encoder
 
-Factory = Callable[[], DenseEncoder]
+Factory = Callable[[], Encoder]
 
 _BUILTIN: dict[str, str] = {"all-MiniLM-L6-v2": "hybrid.encoders.sources:minilm"}
 """Names and where their factories are; imported only when asked for."""
@@ -25,7 +26,7 @@ _ALIASES = {
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _registered: dict[str, Factory] = {}
-_loaded: dict[str, DenseEncoder] = {}
+_loaded: dict[str, Encoder] = {}
 _lock = threading.RLock()
 
 
@@ -51,7 +52,7 @@ def register(name: str, factory: Factory, *, replace: bool = False) -> None:
         _loaded.pop(name, None)
 
 
-def load(name: str) -> DenseEncoder:
+def load(name: str) -> Encoder:
     """Return the encoder of a name; the same instance each time within this process.
 
     Accepted, tried in this order: a registered name; a built-in name (``all-MiniLM-L6-v2``, also
@@ -68,11 +69,7 @@ def load(name: str) -> DenseEncoder:
         key, factory = _find(name)
         if key not in _loaded:
             encoder = factory()
-            if not isinstance(encoder, DenseEncoder):
-                raise EncoderError(
-                    f"the factory of {name!r} gave a {type(encoder).__name__}, which lacks part of the "
-                    "protocol hybrid.types.DenseEncoder"
-                )
+            Model.of(name, encoder)  # what follows none of the protocols is refused now
             _loaded[key] = encoder
         return _loaded[key]
 
@@ -94,10 +91,10 @@ def _find(name: str) -> tuple[str, Factory]:
     raise EncoderError(f"the encoder {name!r} is unknown; {_accepted()}")
 
 
-def _sources(function: str) -> Callable[..., DenseEncoder]:
+def _sources(function: str) -> Callable[..., Encoder]:
     from hybrid.encoders import sources
 
-    loader: Callable[..., DenseEncoder] = getattr(sources, function)
+    loader: Callable[..., Encoder] = getattr(sources, function)
     return loader
 
 

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybrid.branches import Branch, Encoders
+from hybrid.branches import Branch
 from hybrid.corpus import to_document
 from hybrid.engine.checks import check_vectors
+from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, Rows, Snapshot, Transaction, check_documents
@@ -64,7 +65,7 @@ def add_documents(
     snapshot: Snapshot,
     documents: Iterable[Document | Mapping[str, Any]],
     branches: Sequence[Branch],
-    encoders: Encoders,
+    encoders: EncoderSet,
     *,
     replace: bool,
     progress: Progress | None = None,
@@ -86,11 +87,13 @@ def add_documents(
         raise InputError(f"memory is {memory!r}; give a number of bytes, at least {LEAST_MEMORY:,} (32 MiB)")
     collected = _Collected(transaction, replace, memory // ROWS_SHARE)
     groups = _checked(_groups(_documents(documents), memory), snapshot, branches, replace)
-    light = [branch for branch in branches if not branch.models]
+    light = [branch for branch in branches if branch.model is None]
+    heavy = [branch for branch in branches if branch.model is not None]
+    alone = encoders.together(())
     done = 0
 
     def encode(group: _Group) -> _Encoded:
-        rows = {branch.name: branch.encode_documents(group.documents, encoders) for branch in light}
+        rows = {branch.name: branch.encode_documents(group.documents, alone) for branch in light}
         return _Encoded(group, DocumentRows.from_documents(group.documents), rows)
 
     with closing(_ahead(encode, groups)) as encoded:
@@ -98,9 +101,9 @@ def add_documents(
             done += len(group.documents)
             if progress is not None:
                 progress("analyse", done, None)
-            for branch in branches:
-                if branch.models:
-                    rows[branch.name] = branch.encode_documents(group.documents, encoders, progress)
+            together = encoders.together(heavy)
+            for branch in heavy:
+                rows[branch.name] = branch.encode_documents(group.documents, together, progress)
             collected.add(stored, {branch.name: rows[branch.name] for branch in branches})
             if progress is not None:
                 progress("write", collected.written, None)
@@ -223,7 +226,7 @@ def _checked(
     The transaction looks for ids that are in the index, too, when it writes; where models make the way
     there long, they are looked for here.
     """
-    early = snapshot.live and not replace and any(branch.models for branch in branches)
+    early = snapshot.live and not replace and any(branch.model is not None for branch in branches)
     for group in groups:
         check_documents(group.documents, group.first)
         for document in group.documents:

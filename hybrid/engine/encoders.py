@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from hybrid.encoders import check_probe, differences, load, probe
+from hybrid.batches import Representation
+from hybrid.branches import Branch
+from hybrid.encoders import Model, check_probe, differences, load, probe
+from hybrid.engine.passes import OnePass, needs
 from hybrid.errors import EncoderError, FingerprintError, InputError
-from hybrid.types import DenseEncoder
+from hybrid.types import Encoder, Floats
 
 
 class EncoderSet:
@@ -23,68 +26,91 @@ class EncoderSet:
     """
 
     def __init__(
-        self, given: Mapping[str, DenseEncoder] | None = None, stored: Mapping[str, Any] | None = None
+        self, given: Mapping[str, Encoder] | None = None, stored: Mapping[str, Any] | None = None
     ) -> None:
-        self._given = dict(given or {})
-        for model, encoder in self._given.items():
-            if not isinstance(encoder, DenseEncoder):
+        self._given: dict[str, Model] = {}
+        for model, encoder in (given or {}).items():
+            try:
+                self._given[model] = Model.of(model, encoder)
+            except EncoderError as error:
                 raise InputError(
-                    f"the encoder given for {model!r} is {encoder!r}; it must have dimension, normalized, "
-                    "fingerprint(), encode_documents() and encode_queries() (see hybrid.DenseEncoder)"
-                )
+                    f"the encoder given for {model!r} is {encoder!r}; it must have fingerprint(), "
+                    f"encode_documents(), encode_queries() and say what it gives: {error}"
+                ) from error
         self._stored = dict(stored or {})
-        self._ready: dict[str, DenseEncoder] = {}
+        self._ready: dict[str, Model] = {}
         self._lock = threading.Lock()
 
-    def get(self, model: str) -> DenseEncoder:
-        """Return the encoder of ``model``, checked once."""
-        encoder = self._ready.get(model)
-        if encoder is None:
+    def get(self, name: str) -> Model:
+        """Return a model, checked once.
+
+        Raises:
+            EncoderError: it is unknown or cannot be loaded.
+            FingerprintError: it is not the one that the index was built with.
+        """
+        model = self._ready.get(name)
+        if model is None:
             with self._lock:
-                encoder = self._ready.get(model)
-                if encoder is None:
-                    encoder = self._given[model] if model in self._given else load(model)
-                    if model in self._stored:
-                        verify(model, encoder, self._stored[model])
-                    self._ready[model] = encoder
-        return encoder
+                model = self._ready.get(name)
+                if model is None:
+                    model = self._given.get(name) or Model.of(name, load(name))
+                    if name in self._stored:
+                        verify(model, self._stored[name])
+                    self._ready[name] = model
+        return model
 
-    def describe(self, models: Iterable[str]) -> dict[str, Any]:
+    def together(self, branches: Iterable[Branch]) -> OnePass:
+        """Return the encoders of some branches for one query, or for one group of documents."""
+        return OnePass(self.get, needs(branches))
+
+    def describe(self, branches: Iterable[Branch]) -> dict[str, Any]:
         """Return what an index keeps of each model: its fingerprint and its probe vectors."""
-        return {model: describe(self.get(model)) for model in models}
+        return {name: describe(self.get(name), kinds) for name, kinds in needs(branches).items()}
 
 
-def describe(encoder: DenseEncoder) -> dict[str, Any]:
-    """Return an encoder's fingerprint and probe vectors as JSON values."""
-    fingerprint = dict(encoder.fingerprint())
+def describe(model: Model, representations: Iterable[Representation]) -> dict[str, Any]:
+    """Return a model's fingerprint, and its probe vectors of each representation, as JSON values.
+
+    Raises:
+        EncoderError: the model does not give one of them, or its fingerprint is no plain mapping.
+    """
+    representations = list(representations)
+    model.need(representations)
+    fingerprint = dict(model.fingerprint())
     plain = all(
         isinstance(key, str) and isinstance(value, str | int | bool) for key, value in fingerprint.items()
     )
     if not plain:
         raise EncoderError(
-            f"the fingerprint of {encoder!r} is {fingerprint!r}; its values must be strings, whole numbers "
-            "or booleans"
+            f"the fingerprint of {model.encoder!r} is {fingerprint!r}; its values must be strings, whole "
+            "numbers or booleans"
         )
-    vectors = np.ascontiguousarray(probe(encoder), np.float32)
-    return {
-        "fingerprint": fingerprint,
-        "probe": {"shape": list(vectors.shape), "float32": base64.b64encode(vectors.tobytes()).decode()},
-    }
+    probes = {kind: _packed(probe(model.encoder, kind)) for kind in representations}
+    return {"fingerprint": fingerprint, "probes": probes}
 
 
-def verify(model: str, encoder: DenseEncoder, stored: Mapping[str, Any]) -> None:
+def verify(model: Model, stored: Mapping[str, Any]) -> None:
     """Refuse an encoder that is not the one described.
 
     Raises:
         FingerprintError: it says what differs.
     """
-    lines = differences(stored["fingerprint"], encoder.fingerprint())
+    lines = differences(stored["fingerprint"], model.fingerprint())
     if lines:
         raise FingerprintError(
-            f"model {model!r} is not the one this index was built with:\n  "
+            f"model {model.name!r} is not the one this index was built with:\n  "
             + "\n  ".join(lines)
             + "\nOpen the index with the model it was built with, or build it anew with this one."
         )
-    packed = stored["probe"]
-    vectors = np.frombuffer(base64.b64decode(packed["float32"]), np.float32).reshape(packed["shape"])
-    check_probe(vectors, encoder)
+    for kind, packed in stored["probes"].items():
+        model.need([kind])
+        check_probe(_unpacked(packed), model.encoder, representation=kind)
+
+
+def _packed(rows: Floats) -> dict[str, Any]:
+    rows = np.ascontiguousarray(rows, np.float32)
+    return {"shape": list(rows.shape), "float32": base64.b64encode(rows.tobytes()).decode()}
+
+
+def _unpacked(packed: Mapping[str, Any]) -> Floats:
+    return np.frombuffer(base64.b64decode(packed["float32"]), np.float32).reshape(packed["shape"])

@@ -128,7 +128,7 @@ class HybridIndex:
         pipeline = self._variant(branches, fusion)
         asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
-        encoded = encode_all(pipeline.branches, asked, self._encoders, strict)
+        encoded = encode_all(pipeline.branches, asked, self._encoders.together(pipeline.branches), strict)
         done, counting = itertools.count(1), threading.Lock()
 
         def run(n: int) -> Result:
@@ -341,7 +341,7 @@ class HybridIndex:
             snapshot or self._store.snapshot,
             pipeline,
             checked_query(query, self._pipeline),
-            encoders=self._encoders,
+            encoders=self._encoders.together(pipeline.branches),
             rerankers=self._rerankers,
             where=where,
             strict=strict,

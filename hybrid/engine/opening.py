@@ -12,7 +12,7 @@ from hybrid.engine.index import HybridIndex
 from hybrid.errors import FingerprintError, InputError, PipelineError
 from hybrid.index import Store
 from hybrid.pipeline import Pipeline, from_dict, to_dict
-from hybrid.types import DenseEncoder, Document, Progress, Reranker
+from hybrid.types import Document, Encoder, Progress, Reranker
 from hybrid.version import __version__
 
 
@@ -21,7 +21,7 @@ def create(
     documents: Iterable[Document | Mapping[str, Any]] = (),
     pipeline: Pipeline | None = None,
     *,
-    encoders: Mapping[str, DenseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
     rerankers: Mapping[str, Reranker] | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
@@ -40,12 +40,11 @@ def create(
         EncoderError: a model cannot be loaded.
     """
     pipeline = _checked_pipeline(pipeline if pipeline is not None else Pipeline())
-    models = [model for branch in pipeline.branches for model in branch.models]
     encoder_set = EncoderSet(encoders)
     settings = {
         "pipeline": to_dict(pipeline),
         "branches": {branch.name: dict(branch.stored()) for branch in pipeline.branches},
-        "encoders": encoder_set.describe(dict.fromkeys(models)),
+        "encoders": encoder_set.describe(pipeline.branches),
         "created_by": __version__,
     }
     with Store.creating(path, settings, overwrite=overwrite) as store:
@@ -59,7 +58,7 @@ def open(
     mode: Literal["r", "w"] = "r",
     pipeline: Pipeline | None = None,
     *,
-    encoders: Mapping[str, DenseEncoder] | None = None,
+    encoders: Mapping[str, Encoder] | None = None,
     rerankers: Mapping[str, Reranker] | None = None,
     check_encoders: bool = True,
 ) -> HybridIndex:
@@ -88,8 +87,8 @@ def open(
         encoder_set = EncoderSet(encoders, settings["encoders"])
         if check_encoders:
             for branch in chosen.branches:
-                for model in branch.models:
-                    encoder_set.get(model)
+                if branch.model is not None:
+                    encoder_set.get(branch.model)
     except BaseException:
         store.close()
         raise

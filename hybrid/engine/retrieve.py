@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hybrid.branches import Encoders
+from hybrid.engine.encoders import EncoderSet
 from hybrid.index import Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.types import Floats, Query
@@ -33,7 +33,7 @@ def retrieve(
     queries: Sequence[Query],
     k: int,
     where: Mapping[str, Any] | None,
-    encoders: Encoders,
+    encoders: EncoderSet,
 ) -> list[Retrieved]:
     """Return each query's best ``k`` documents by one branch; queries are searched side by side.
 
@@ -41,7 +41,7 @@ def retrieve(
         PipelineError: there is no such branch, or it is not said which of several is meant.
     """
     chosen = pipeline.branch(branch)
-    encoded = chosen.encode_queries(queries, encoders)
+    encoded = chosen.encode_queries(queries, encoders.together((chosen,)))
     mask = snapshot.mask(where)
     if len(encoded) != 1:
         rankings = chosen.rankings(snapshot, encoded, mask, k)

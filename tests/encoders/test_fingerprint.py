@@ -19,6 +19,11 @@ class Altered:
 
     inner: OnnxBertEncoder
     change: object
+    dimension: int = 384
+    normalized: bool = True
+
+    def fingerprint(self):
+        return self.inner.fingerprint()
 
     def encode_documents(self, texts, progress=None):
         batch = self.inner.encode_documents(texts)

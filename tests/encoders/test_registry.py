@@ -77,7 +77,7 @@ def test_a_name_must_be_a_string(name):
 
 def test_a_factory_must_make_an_encoder():
     register("wrong", object)
-    with pytest.raises(EncoderError, match="'wrong' gave a object"):
+    with pytest.raises(EncoderError, match="'wrong' is a object, which follows none"):
         load("wrong")
 
 

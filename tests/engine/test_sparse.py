@@ -92,7 +92,7 @@ def test_weights_that_are_missing(index):
 @pytest.mark.parametrize("cut", [0, -1, 1.5, "1", True])
 def test_a_query_cut_that_is_not_accepted(cut):
     with pytest.raises(hybrid.PipelineError, match="query_cut"):
-        hybrid.Sparse(cut)
+        hybrid.Sparse(query_cut=cut)
 
 
 def test_with_a_cut_candidates_come_from_the_heaviest_terms_and_scores_from_all(index, tmp_path):
@@ -107,7 +107,7 @@ def test_with_a_cut_candidates_come_from_the_heaviest_terms_and_scores_from_all(
 
 
 def test_a_recipe_and_a_corpus_file(tmp_path):
-    pipeline = hybrid.Pipeline([hybrid.Sparse(8, name="splade"), hybrid.BM25()])
+    pipeline = hybrid.Pipeline([hybrid.Sparse(query_cut=8, name="splade"), hybrid.BM25()])
     assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
     assert repr(pipeline.branches[0]) == "Sparse(query_cut=8, name='splade')"
     corpus = tmp_path / "corpus.jsonl"

@@ -125,11 +125,11 @@ def test_names_become_what_they_name() -> None:
 
 
 def test_a_dense_branch_has_the_bundled_model_another_one_or_none() -> None:
-    assert (Dense().model, Dense().models) == ("all-MiniLM-L6-v2", ("all-MiniLM-L6-v2",))
+    assert Dense().model == "all-MiniLM-L6-v2"
     assert Dense(model=None) == Dense()
-    assert Dense("bge-m3").models == ("bge-m3",)
+    assert Dense("bge-m3").model == "bge-m3"
     external = Dense(dimension=3)
-    assert (external.model, external.dimension, external.models) == (None, 3, ())
+    assert (external.model, external.dimension) == (None, 3)
     assert external == Dense(model=None, dimension=3)
 
 

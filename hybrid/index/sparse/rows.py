@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.batches import SparseBatch
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.sparse.merging import merge_postings
 from hybrid.index.sparse.postings import Postings, PostingsWriter, narrow
@@ -92,6 +93,28 @@ class SparseRows:
         lengths = np.zeros((0, len(documents)), np.int32)
         found = cls(vocabulary, indptr, terms[order].astype(np.int32), weights[None, order], lengths)
         return found if len(order) == len(weights) else found.take(np.arange(len(documents)))
+
+    @classmethod
+    def from_batch(cls, batch: SparseBatch, vocabulary: Sequence[str]) -> Self:
+        """Return the rows of encoded texts, as `from_weights` does; ``vocabulary`` names the batch's terms.
+
+        >>> batch = SparseBatch(
+        ...     np.array([0, 2, 2]), np.int32([7, 3]), np.float32([0.5, 2]), np.array([False, False])
+        ... )
+        >>> rows = SparseRows.from_batch(batch, "zyxwvuba")
+        >>> [*rows.vocabulary], rows.values.tolist()
+        ([b'a', b'w'], [[0.5, 2.0]])
+        """
+        weights = batch.weights.astype(np.float16)
+        kept = weights > 0
+        found, numbers = np.unique(batch.terms[kept], return_inverse=True)
+        spelled, ordinal = _spelled({vocabulary[term]: n for n, term in enumerate(found.tolist())})
+        terms = ordinal[numbers]
+        rows = np.repeat(np.arange(len(batch)), np.diff(batch.indptr))[kept]
+        order = np.lexsort((terms, rows))
+        indptr = _offsets(np.bincount(rows, minlength=len(batch)))
+        lengths = np.zeros((0, len(batch)), np.int32)
+        return cls(spelled, indptr, terms[order].astype(np.int32), weights[None, kept][:, order], lengths)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
