@@ -14,6 +14,7 @@ from typing import Any, TextIO
 
 import hybrid
 from hybrid.cli import show
+from hybrid.cli.evaluating import evaluate_runs
 from hybrid.cli.progress import progress_bars
 from hybrid.errors import FilterError, InputError
 from hybrid.types import Progress
@@ -185,6 +186,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "delete": delete,
     "search": search,
     "run": run,
+    "eval": evaluate_runs,
     "stats": stats,
     "optimize": optimize,
     "export": export,

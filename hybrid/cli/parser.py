@@ -24,15 +24,17 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _writing(commands)
     _searching(commands)
+    _evaluating(commands)
     _keeping(commands)
     return parser
 
 
 def _command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], name: str, help: str, index: bool = True
 ) -> argparse.ArgumentParser:
     parser = commands.add_parser(name, help=help, description=help[0].upper() + help[1:] + ".")
-    parser.add_argument("index", metavar="INDEX", help="the index's folder")
+    if index:
+        parser.add_argument("index", metavar="INDEX", help="the index's folder")
     parser.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
     return parser
 
@@ -68,6 +70,19 @@ def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument("--where", metavar="JSON", help='a filter, such as \'{"year": {"$gte": 2024}}\'')
         parser.add_argument("--branches", metavar="A,B", help="search only these branches")
         parser.add_argument("--recipe", metavar="R", help="search with this recipe instead of the stored one")
+
+
+def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    eval = _command(commands, "eval", "measure run files, of any system, and compare them", index=False)
+    eval.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+    eval.add_argument("runs", metavar="RUN", nargs="+", help="a TREC run file, or BEIR's .json")
+    eval.add_argument(
+        "-m", "--measures", metavar="M", nargs="+", default=["nDCG@10"], help="such as nDCG@10 R@100 AP RR"
+    )
+    eval.add_argument("--compare", action="store_true", help="test every difference for significance")
+    eval.add_argument("--baseline", metavar="NAME", help="compare each run with this one only")
+    eval.add_argument("--by-query", action="store_true", help="show every query's values")
+    eval.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -155,7 +155,7 @@ def run_line(qid: str, hit: hybrid.Hit, tag: str) -> str:
         InputError: an id or the tag holds white space, which the format cannot express.
     """
     for what, value in (("query id", qid), ("document id", hit.id), ("tag", tag)):
-        if len(value.split()) != 1:
+        if value.split() != [value]:
             raise InputError(f"the {what} {value!r} holds white space, which a run file cannot express")
     return f"{qid} Q0 {hit.id} {hit.rank} {hit.score:.9g} {tag}\n"
 

@@ -1,0 +1,34 @@
+"""Evaluation: runs, judgements, measures, and how sure one can be of them."""
+
+from hybrid.evaluation.comparing import Comparison, QueryDifference, compare, query_differences
+from hybrid.evaluation.measures import Evaluation, Qrels, evaluate, judged_warning, parse_measures
+from hybrid.evaluation.resampling import (
+    Interval,
+    bootstrap_interval,
+    effect_size,
+    holm,
+    randomisation_test,
+    t_test,
+)
+from hybrid.evaluation.runs import Run, read_run, write_run
+
+__all__ = [
+    "Comparison",
+    "Evaluation",
+    "Interval",
+    "Qrels",
+    "QueryDifference",
+    "Run",
+    "bootstrap_interval",
+    "compare",
+    "effect_size",
+    "evaluate",
+    "holm",
+    "judged_warning",
+    "parse_measures",
+    "query_differences",
+    "randomisation_test",
+    "read_run",
+    "t_test",
+    "write_run",
+]
