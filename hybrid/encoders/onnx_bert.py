@@ -14,8 +14,9 @@ from hybrid.batches import DenseBatch
 from hybrid.encoders.batching import equal_length_batches
 from hybrid.encoders.bert_graph import INPUT, OUTPUT, build_graph
 from hybrid.encoders.checkpoint import Checkpoint, read_checkpoint
+from hybrid.encoders.texts import Distinct
 from hybrid.encoders.weights import file_digest
-from hybrid.errors import EncoderError, InputError
+from hybrid.errors import EncoderError
 from hybrid.threads import thread_count
 from hybrid.types import Floats, Progress
 
@@ -95,11 +96,10 @@ class OnnxBertEncoder:
         return self._encode(self._checkpoint.query_prefix, texts, None)
 
     def _encode(self, prefix: str, texts: Sequence[str], progress: Progress | None) -> DenseBatch:
-        first: dict[str, int] = {}
-        source = np.array([first.setdefault(text, len(first)) for text in _checked(texts)], np.int64)
-        tokens, truncated = self._tokenize(prefix, list(first))
-        vectors = np.empty((len(first), self.dimension), np.float32)
-        repeats = np.bincount(source, minlength=len(first))
+        distinct = Distinct.of(texts)
+        tokens, truncated = self._tokenize(prefix, distinct.texts)
+        vectors = np.empty((len(distinct.texts), self.dimension), np.float32)
+        repeats = distinct.repeats
         stage, done = f"encode {self._checkpoint.name}", 0
         if progress is not None:
             progress(stage, 0, len(texts))
@@ -112,11 +112,10 @@ class OnnxBertEncoder:
         if len(bad):
             raise EncoderError(
                 f"model {self._checkpoint.name!r} gave numbers that are not finite for the text "
-                f"{list(first)[bad[0]][:80]!r}; its weights may be damaged"
+                f"{distinct.texts[bad[0]][:80]!r}; its weights may be damaged"
             )
-        if len(first) == len(texts):
-            return DenseBatch(vectors, truncated)
-        return DenseBatch(vectors[source], truncated[source])
+        batch_of_all = DenseBatch(vectors, truncated)
+        return batch_of_all if len(vectors) == len(texts) else batch_of_all.take(distinct.source)
 
     def _tokenize(self, prefix: str, texts: list[str]) -> tuple[list[NDArray[np.int64]], NDArray[np.bool_]]:
         """Return each text's token ids, and whether it was cut.
@@ -139,23 +138,6 @@ class OnnxBertEncoder:
             raise EncoderError(f"model {self._checkpoint.name!r} failed to encode: {error}") from error
         result: Floats = vectors
         return result
-
-
-def _checked(texts: Sequence[str]) -> Sequence[str]:
-    """Return the texts after checking each one."""
-    if isinstance(texts, str):
-        raise InputError(f"texts is the single string {texts[:80]!r}; give a list of strings")
-    for position, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise InputError(f"text {position} is a {type(text).__name__}; give a string")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            raise InputError(
-                f"text {position} holds the lone surrogate {text[error.start]!r} at character "
-                f"{error.start}, which is not valid Unicode; remove or replace it"
-            ) from error
-    return texts
 
 
 def _session(checkpoint: Checkpoint) -> Any:

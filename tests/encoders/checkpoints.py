@@ -1,0 +1,94 @@
+"""Tiny random models, saved in the layouts that real families have."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"
+MARKS = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+WORDS = ("hello", "world", "cell", "river", "music", "the", "of", "and", "what", "is")
+SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+
+
+def save_bert(
+    folder: Path, *, mlm: bool = False, seed: int = 0, positions: int = 40, extra=(), **config
+) -> Path:
+    """Save a BERT model and its WordPiece tokenizer, as bert-base-uncased has them."""
+    import transformers
+
+    names = ["[PAD]", "[unused0]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *extra]
+    words = [*names, *MARKS, *LETTERS, *(f"##{letter}" for letter in LETTERS), *WORDS]
+    tokenizer = transformers.BertTokenizer(
+        vocab={word: n for n, word in enumerate(words)}, do_lower_case=True, model_max_length=positions
+    )
+    shape = transformers.BertConfig(
+        vocab_size=len(words), max_position_embeddings=positions, layer_norm_eps=1e-6, **(SIZES | config)
+    )
+    kind = transformers.BertForMaskedLM if mlm else transformers.BertModel
+    return _save(folder, kind, shape, tokenizer, seed)
+
+
+def save_xlm_roberta(folder: Path, *, seed: int = 0, positions: int = 40, **config) -> Path:
+    """Save an XLM-RoBERTa model and its Unigram tokenizer; it has ``positions`` places for tokens."""
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    first = ["<s>", "<pad>", "</s>", "<unk>"]
+    pieces = [*LETTERS, *MARKS, "▁", *(f"▁{c}" for c in (*LETTERS, *MARKS)), *(f"▁{word}" for word in WORDS)]
+    vocabulary = [(token, 0.0) for token in first] + [(piece, -(len(piece) ** -1.0)) for piece in pieces]
+    tokenizer = Tokenizer(models.Unigram([*vocabulary, ("<mask>", 0.0)], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    special = {
+        "bos": "<s>",
+        "cls": "<s>",
+        "eos": "</s>",
+        "sep": "</s>",
+        "unk": "<unk>",
+        "pad": "<pad>",
+        "mask": "<mask>",
+    }
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        model_max_length=positions,
+        **{f"{k}_token": v for k, v in special.items()},
+    )
+    shape = transformers.XLMRobertaConfig(
+        vocab_size=len(vocabulary) + 1,
+        max_position_embeddings=positions + 2,  # places are counted from behind the padding token's
+        type_vocab_size=1,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+        **(SIZES | config),
+    )
+    return _save(folder, transformers.XLMRobertaModel, shape, fast, seed)
+
+
+def _save(folder: Path, kind, shape, tokenizer, seed: int) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = randomised(kind(shape), seed)
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+    return folder
+
+
+def randomised(module, seed: int):
+    """Give every weight a random value: biases and norms too, because zeros and ones would hide mistakes."""
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        torch.nn.init.normal_(parameter, std=0.3, generator=generator)
+    return module
+
+
+def edit_json(path: Path, **values) -> None:
+    """Change keys of a JSON file; None removes a key."""
+    content = json.loads(path.read_text()) | values
+    path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
