@@ -11,6 +11,7 @@ from hybrid.branches import (
     Branch,
     Dense,
     Flat,
+    Multivector,
     RaBitQ,
     Scan,
     Sparse,
@@ -92,7 +93,8 @@ __all__ = [
     "Result", "Hit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
-    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Analyzer", "analyzer", "analyzer_names",
+    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector",
+    "Analyzer", "analyzer", "analyzer_names",
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",

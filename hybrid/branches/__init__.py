@@ -3,13 +3,15 @@
 from hybrid.branches.base import Branch, Encoders
 from hybrid.branches.bm25 import BM25
 from hybrid.branches.dense import Dense
+from hybrid.branches.multivector import Multivector
 from hybrid.branches.sparse import Sparse
 from hybrid.index.dense import HNSW, IVF, PQ, SQ8, Binary, Flat, RaBitQ, Scan, Tiered
 
-BRANCHES: dict[str, type[BM25] | type[Dense] | type[Sparse]] = {
+BRANCHES: dict[str, type[BM25] | type[Dense] | type[Multivector] | type[Sparse]] = {
     "bm25": BM25,
     "sparse": Sparse,
     "dense": Dense,
+    "multivector": Multivector,
 }
 
 __all__ = [
@@ -24,6 +26,7 @@ __all__ = [
     "Dense",
     "Encoders",
     "Flat",
+    "Multivector",
     "RaBitQ",
     "Scan",
     "Sparse",

@@ -23,6 +23,9 @@ KINDS = {
     "dense, float16": hybrid.Dense(dimension=DIMENSION, name="branch", storage="float16"),
     "dense, int8": hybrid.Dense(dimension=DIMENSION, name="branch", storage="int8"),
     "dense, truncated": hybrid.Dense(dimension=DIMENSION, name="branch", truncate=4),
+    "multivector": hybrid.Multivector(dimension=DIMENSION, name="branch"),
+    "multivector, float32": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="float32"),
+    "multivector, int8": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="int8"),
     "dense, hnsw": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.HNSW()),
 }
 
@@ -36,6 +39,9 @@ def weights_of(text):
 def vectors_of(branch, text, vector):
     if not branch.takes_vectors:
         return {}
+    if branch.representation == "tokens":
+        turns = [len(word) + ord(word[-1]) for word in text.split()]
+        return {"branch": [vector, *(np.roll(vector, turn) for turn in turns)]}
     return {"branch": weights_of(text) if branch.kind == "sparse" else vector}
 
 

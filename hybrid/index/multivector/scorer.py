@@ -1,0 +1,115 @@
+"""Late-interaction search over the token vectors of a snapshot."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hybrid.errors import InputError
+from hybrid.index.dense.search import standing_of
+from hybrid.index.dense.vectors import LONGEST
+from hybrid.index.memo import memoized
+from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
+from hybrid.index.ranks import Standing, true_ranks
+from hybrid.index.snapshot import Mask, Snapshot
+from hybrid.ranking import Ranking, merge, top_positions
+from hybrid.types import Docnums, Floats, TermMatch
+
+
+class MultivectorScorer:
+    """One query's MaxSim scores (`hybrid.types.Scorer`; Khattab and Zaharia 2020, section 3.3).
+
+    The score of a document is Σ_i max_j q_i·d_j, over the query's tokens i and the document's tokens j as
+    they are kept. Every eligible document is ranked; all of them are compared, so everything is exact.
+
+    Raises:
+        InputError: the query's vectors have another dimension than the index, or are not finite.
+    """
+
+    def __init__(self, snapshot: Snapshot, prefix: str, query: TokenQuery, mask: Mask) -> None:
+        self._snapshot, self._prefix, self._query, self._mask = snapshot, prefix, query, mask
+        self._stored = [StoredTokens.of(view.segment, prefix) for view in snapshot.segments]
+        for stored in self._stored[:1]:
+            dimension = stored.vectors.dimension
+            if query.vectors.shape[1] != dimension:
+                raise InputError(
+                    f"the query's token vectors have {query.vectors.shape[1]} numbers; the index has "
+                    f"{dimension}"
+                )
+        if not (query.lengths <= LONGEST).all():
+            raise InputError(f"a token vector of the query is not finite, or longer than {LONGEST:g}")
+        self._columns: dict[int, tuple[NDArray[np.int64], Floats]] = {}
+
+    @property
+    def exact(self) -> bool:
+        """Always: every eligible document is compared."""
+        return True
+
+    @property
+    def eligible(self) -> int:
+        """How many documents the mask lets through."""
+        return self._mask.count
+
+    @property
+    def lower_bound(self) -> float:
+        """-Σ_i|q_i|·|d|, for the longest stored token vector d."""
+        longest = memoized(self._snapshot, ("longest token", self._prefix), self._longest)
+        product = float(self._query.lengths.sum()) * longest
+        return -max(product, float(np.float32(product * (1 + 2.0**-40))))
+
+    def top(self, k: int) -> Ranking:
+        """Return the best ``k`` eligible documents."""
+        parts = []
+        for number, view in enumerate(self._snapshot.segments if k > 0 else ()):
+            ordinals, scores = self._column(number)
+            best = top_positions(scores, k)
+            parts.append(Ranking(ordinals[best] + view.base, scores[best]))
+        return merge(parts, k, self._snapshot.tie_keys)
+
+    def scores(self, docnums: Docnums) -> Floats:
+        """Return the score of each document, whether or not the mask lets it through."""
+        docnums = np.asarray(docnums, np.int64)
+        scores = np.zeros(len(docnums), np.float32)
+        for stored, view in zip(self._stored, self._snapshot.segments, strict=True):
+            here = (docnums >= view.base) & (docnums < view.base + view.size)
+            if here.any():
+                scores[here] = stored.scores(docnums[here] - view.base, self._query)
+        return scores
+
+    def ranks(self, docnums: Docnums) -> NDArray[np.int64]:
+        """Return each document's rank from 1, or 0 where the mask does not let it through."""
+        docnums = np.asarray(docnums, np.int64)
+        ranked = np.array([self._mask.lets_through(self._snapshot, n) for n in docnums.tolist()], np.bool_)
+        ranks = np.zeros(len(docnums), np.int64)
+        if ranked.any():
+            wanted = docnums[ranked]
+            ranks[ranked] = true_ranks(self._snapshot, wanted, self.scores(wanted), self._standing)
+        return ranks
+
+    def minimum(self) -> float:
+        """Return the lowest score of an eligible document; 0.0 if there is none."""
+        columns = [self._column(number)[1] for number in range(len(self._stored))]
+        return min((float(scores.min()) for scores in columns if len(scores)), default=0.0)
+
+    def matches(self, docnum: int) -> list[TermMatch]:
+        """Return nothing: the index knows vectors, not the tokens that they stand for."""
+        return []
+
+    def _column(self, number: int) -> tuple[NDArray[np.int64], Floats]:
+        """Return a segment's eligible documents, ascending, and their scores."""
+        if number not in self._columns:
+            part = self._mask.parts[number]
+            ordinals = np.arange(len(self._stored[number])) if part is None else np.flatnonzero(part)
+            self._columns[number] = (ordinals, self._stored[number].scores(ordinals, self._query))
+        return self._columns[number]
+
+    def _standing(self, number: int, levels: Floats) -> Standing:
+        return standing_of(*self._column(number), levels)
+
+    def _longest(self) -> float:
+        """Return a bound of the length of every stored token vector."""
+        bounds = [0.0]
+        for stored in self._stored:
+            scale = float(stored.vectors.scales.max(initial=0.0)) if len(stored.vectors.scales) else 1.0
+            bounds.append(stored.longest * scale)
+        return max(bounds)
