@@ -69,7 +69,7 @@ from hybrid.fusion import (
     ZScore,
 )
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
-from hybrid.rerankers import Rerank
+from hybrid.rerankers import MaxSim, Rerank
 from hybrid.text import Analyzer, analyzer, analyzer_names
 from hybrid.types import (
     DenseEncoder,
@@ -98,7 +98,7 @@ __all__ = [
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
-    "Rerank", "Reranker",
+    "Rerank", "MaxSim", "Reranker",
     # encoders
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",

@@ -119,7 +119,11 @@ class SparseEncoder(Protocol):
 
 @runtime_checkable
 class TokenEncoder(Protocol):
-    """Turns texts into one vector a token, for late interaction."""
+    """Turns texts into one vector a token, for late interaction.
+
+    It may have a method ``spell(text, side)`` that returns the tokens as strings, one for each vector;
+    explanations show them.
+    """
 
     @property
     def token_dimension(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from hybrid.batches import Representation
+from hybrid.batches import Representation, Side
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.ranking import Ranking
 from hybrid.types import (
@@ -39,8 +39,16 @@ class Encoders(Protocol):
         """Return the model as an encoder of sparse weights."""
         ...
 
-    def tokens(self, model: str) -> TokenEncoder:
+    def tokens(self, model: str) -> SpelledTokens:
         """Return the model as an encoder of token vectors."""
+        ...
+
+
+class SpelledTokens(TokenEncoder, Protocol):
+    """An encoder of token vectors that knows its tokens, or says that it does not."""
+
+    def spell(self, text: str, side: Side) -> Sequence[str]:
+        """Return a text's tokens, one for each vector; none if the encoder cannot say."""
         ...
 
 

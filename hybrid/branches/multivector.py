@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -105,10 +106,13 @@ class Multivector:
         if rest and self.model is None:
             raise InputError(self._lacks(f"the query {queries[rest[0]].text!r}"))
         if rest and self.model is not None:
-            batch = encoders.tokens(self.model).encode_queries([queries[n].text for n in rest])
+            encoder = encoders.tokens(self.model)
+            batch = encoder.encode_queries([queries[n].text for n in rest])
             self._check(batch, dimension)
-            for n, a, b in zip(rest, batch.indptr[:-1].tolist(), batch.indptr[1:].tolist(), strict=True):
-                found[n] = TokenQuery(np.ascontiguousarray(batch.vectors[a:b]))
+            for n, (a, b) in zip(rest, pairwise(batch.indptr.tolist()), strict=True):
+                found[n] = TokenQuery(
+                    np.ascontiguousarray(batch.vectors[a:b]), queries[n].text, encoder.spell
+                )
         return [found[n] for n in range(len(queries))]
 
     def scorer(self, snapshot: Snapshot, query: TokenQuery, mask: Mask) -> MultivectorScorer:

@@ -17,7 +17,7 @@ def checked_query(query: str | Query, pipeline: Pipeline) -> Query:
     asked = Query(query) if isinstance(query, str) else query
     if not isinstance(asked, Query) or not isinstance(asked.text, str):
         raise InputError(f"the query is {query!r}; give a string or a hybrid.Query")
-    check_vectors("the query", asked.vectors, pipeline.branches)
+    check_vectors("the query", asked.vectors, pipeline.stores)
     return asked
 
 

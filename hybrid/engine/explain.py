@@ -80,4 +80,5 @@ def _stage_part(stage: Stage, docnum: int) -> StagePart:
         weight=stage.spec.weight,
         rank_before=rank_in(stage.before, docnum) or 0,
         rank_after=rank_in(stage.after, docnum) or 0,
+        terms=tuple(stage.matches(docnum)),
     )

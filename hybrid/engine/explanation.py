@@ -30,13 +30,17 @@ class BranchPart:
 
 @dataclass(frozen=True, slots=True)
 class StagePart:
-    """What one rerank stage did: the score it gave, and the ranks before and after it."""
+    """What one rerank stage did: the score it gave, and the ranks before and after it.
+
+    ``terms``: for late interaction, what each token of the query matched, strongest first.
+    """
 
     name: str
     score: float
     weight: float
     rank_before: int
     rank_after: int
+    terms: tuple[TermMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,7 @@ class Explanation:
                 "",
                 f"  {stage.name}: score {stage.score:.4f}, weight {stage.weight:g}, "
                 f"rank {stage.rank_before} -> {stage.rank_after}",
+                *(f"    {m.term:<40} adds {m.score:>8.4f}" for m in stage.terms),
             ]
         if self.degraded:
             lines += ["", f"  degraded: {', '.join(self.degraded)} failed and is not in the scores"]

@@ -128,7 +128,7 @@ class HybridIndex:
         pipeline = self._variant(branches, fusion)
         asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
-        encoded = encode_all(pipeline.branches, asked, self._encoders.together(pipeline.branches), strict)
+        encoded = encode_all(pipeline.stores, asked, self._encoders.together(pipeline.stores), strict)
         done, counting = itertools.count(1), threading.Lock()
 
         def run(n: int) -> Result:
@@ -239,13 +239,13 @@ class HybridIndex:
         """
         with self._writing:
             return self._store.optimize(
-                {branch.name: branch.rows for branch in self._pipeline.branches}, progress
+                {branch.name: branch.rows for branch in self._pipeline.stores}, progress
             )
 
     def stats(self) -> Stats:
         """Return figures of the generation that is being searched."""
         snapshot = self._store.snapshot
-        branches = {branch.name: branch.stats(snapshot) for branch in self._pipeline.branches}
+        branches = {branch.name: branch.stats(snapshot) for branch in self._pipeline.stores}
         return Stats(
             generation=snapshot.generation,
             documents=snapshot.live,
@@ -294,7 +294,7 @@ class HybridIndex:
                 transaction,
                 self._store.snapshot,
                 documents,
-                self._pipeline.branches,
+                self._pipeline.stores,
                 self._encoders,
                 replace=replace,
                 progress=progress,
@@ -305,7 +305,7 @@ class HybridIndex:
         """Return a stored document with the vectors that no model can make again."""
         vectors = {
             name: vector
-            for branch in self._pipeline.branches
+            for branch in self._pipeline.stores
             for name, vector in branch.brought(snapshot, docnum).items()
         }
         document = snapshot.documents([docnum])[0]
@@ -341,7 +341,7 @@ class HybridIndex:
             snapshot or self._store.snapshot,
             pipeline,
             checked_query(query, self._pipeline),
-            encoders=self._encoders.together(pipeline.branches),
+            encoders=self._encoders.together(pipeline.stores),
             rerankers=self._rerankers,
             where=where,
             strict=strict,

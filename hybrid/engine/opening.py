@@ -43,8 +43,8 @@ def create(
     encoder_set = EncoderSet(encoders)
     settings = {
         "pipeline": to_dict(pipeline),
-        "branches": {branch.name: dict(branch.stored()) for branch in pipeline.branches},
-        "encoders": encoder_set.describe(pipeline.branches),
+        "branches": {branch.name: dict(branch.stored()) for branch in pipeline.stores},
+        "encoders": encoder_set.describe(pipeline.stores),
         "created_by": __version__,
     }
     with Store.creating(path, settings, overwrite=overwrite) as store:
@@ -86,7 +86,7 @@ def open(
         _check_branches(chosen, settings["branches"], writing=mode == "w")
         encoder_set = EncoderSet(encoders, settings["encoders"])
         if check_encoders:
-            for branch in chosen.branches:
+            for branch in chosen.stores:
                 if branch.model is not None:
                     encoder_set.get(branch.model)
     except BaseException:
@@ -105,7 +105,7 @@ def _checked_pipeline(pipeline: Pipeline) -> Pipeline:
 
 def _check_branches(pipeline: Pipeline, stored: Mapping[str, Any], *, writing: bool) -> None:
     """Refuse a pipeline that the stored data cannot serve."""
-    for branch in pipeline.branches:
+    for branch in pipeline.stores:
         if branch.name not in stored:
             raise PipelineError(
                 f"this index has no branch {branch.name!r}; it has {', '.join(stored)}. Build it anew with "
@@ -123,7 +123,7 @@ def _check_branches(pipeline: Pipeline, stored: Mapping[str, Any], *, writing: b
                 + "\n  ".join(lines)
                 + "\nOpen it with the settings it was built with, or build it anew."
             )
-    left_out = [name for name in stored if name not in {branch.name for branch in pipeline.branches}]
+    left_out = [name for name in stored if name not in {branch.name for branch in pipeline.stores}]
     if writing and left_out:
         raise PipelineError(
             f"the pipeline leaves out {', '.join(left_out)}, which every added document needs; "

@@ -15,8 +15,9 @@ import numpy as np
 
 from hybrid.batches import DenseBatch, Encoded, Representation, Side, SparseBatch, TokenBatch
 from hybrid.branches import Branch
+from hybrid.branches.base import SpelledTokens
 from hybrid.encoders import Model
-from hybrid.types import DenseEncoder, Progress, SparseEncoder, TokenEncoder
+from hybrid.types import DenseEncoder, Progress, SparseEncoder
 
 
 def needs(branches: Iterable[Branch]) -> dict[str, tuple[Representation, ...]]:
@@ -51,7 +52,7 @@ class OnePass:
         """Return the model as an encoder of sparse weights."""
         return _Sparse(self._model(model), self._shared[model])
 
-    def tokens(self, model: str) -> TokenEncoder:
+    def tokens(self, model: str) -> SpelledTokens:
         """Return the model as an encoder of token vectors."""
         return _Tokens(self._model(model), self._shared[model])
 
@@ -159,3 +160,7 @@ class _Tokens(_View):
     def encode_queries(self, texts: Sequence[str]) -> TokenBatch:
         batch: TokenBatch = self._get("tokens", texts, "query", None)
         return batch
+
+    def spell(self, text: str, side: Side) -> Sequence[str]:
+        spell: Callable[[str, Side], Sequence[str]] | None = getattr(self.model.encoder, "spell", None)
+        return () if spell is None else spell(text, side)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,33 +12,33 @@ from hybrid.errors import EncoderError, PipelineError
 from hybrid.index import Snapshot
 from hybrid.ranking import Ranking, best
 from hybrid.rerankers import Rerank
-from hybrid.types import Doubles, Floats, Reranker
+from hybrid.rerankers import Stage as Spec
+from hybrid.types import Docnums, Doubles, Floats, Reranker, TermMatch
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
     """What a stage did: the order before and after, and its scores of the first ``top``."""
 
-    spec: Rerank
+    spec: Spec
     before: Ranking
     after: Ranking
     scores: Mapping[int, float]
+    matches: Callable[[int], Sequence[TermMatch]] = lambda docnum: ()
 
 
 def rerank(
-    spec: Rerank, rerankers: Mapping[str, Reranker], query: str, ranking: Ranking, snapshot: Snapshot
+    spec: Spec, score: Callable[[Docnums], Sequence[float] | Floats], ranking: Ranking, snapshot: Snapshot
 ) -> Stage:
     """Rescore the first ``spec.top`` documents of a ranking; the others stay below, in their order.
 
     Raises:
-        PipelineError: no reranker of that name was handed in.
-        EncoderError: it returned something other than one finite score per document.
+        EncoderError: ``score`` returned something other than one finite score per document.
     """
-    reranker = find(spec, rerankers)
     head, tail = ranking.docnums[: spec.top], ranking.docnums[spec.top :]
     if not len(head):
         return Stage(spec, ranking, ranking, {})
-    scores = _scores(spec, reranker.score(query, snapshot.documents(head)), len(head))
+    scores = _scores(spec, score(head), len(head))
     after = ranking
     if spec.weight > 0:
         mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
@@ -85,11 +85,11 @@ def min_max(scores: NDArray[np.floating]) -> Doubles:
     return (scores.astype(np.float64) - low) / (high - low)
 
 
-def _scores(spec: Rerank, scores: Sequence[float] | Floats, n: int) -> Floats:
+def _scores(spec: Spec, scores: Sequence[float] | Floats, n: int) -> Floats:
     array = np.asarray(scores, np.float32)
     if array.shape != (n,) or not np.isfinite(array).all():
         raise EncoderError(
-            f"reranker {spec.model!r} returned scores of shape {array.shape} for {n} documents, or scores "
+            f"{spec.name} returned scores of shape {array.shape} for {n} documents, or scores "
             "that are not finite; it must return one finite number per document"
         )
     return array

@@ -10,18 +10,21 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
-from hybrid.engine.rerank import Stage, rerank
+from hybrid.engine.rerank import Stage, find, rerank
 from hybrid.engine.result import Hit, Result
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
+from hybrid.rerankers import MaxSim
+from hybrid.rerankers import Stage as Spec
 from hybrid.threads import parallel
 from hybrid.types import Query, Reranker
 
@@ -58,7 +61,7 @@ class Search:
             mask = self.snapshot.mask(self.where)
         wanted = max([k, *(stage.top for stage in self.pipeline.rerank)])
         candidates, gap = self._first_stage(mask, wanted)
-        stages = self._rerank(candidates.pool.ranking, wanted)
+        stages = self._rerank(candidates.pool.ranking, wanted, mask)
         ranking = stages[-1].after if stages else candidates.pool.ranking
         with self._timed("documents"):
             hits = self._hits(candidates, stages, ranking.first(k))
@@ -135,7 +138,7 @@ class Search:
         logger.warning("%s; the other branches answer", failure, exc_info=failure.error)
         self.degraded[failure.name] = str(failure.error)
 
-    def _rerank(self, ranking: Ranking, wanted: int) -> list[Stage]:
+    def _rerank(self, ranking: Ranking, wanted: int, mask: Mask) -> list[Stage]:
         """Run the rerank stages over the best ``wanted``; one that fails leaves the order as it was."""
         stages: list[Stage] = []
         ranking = ranking.first(wanted)
@@ -144,7 +147,7 @@ class Search:
                 continue
             try:
                 with self._timed(spec.name), guarded(spec.name):
-                    stage = rerank(spec, self.rerankers, self.query.text, ranking, self.snapshot)
+                    stage = self._stage(spec, ranking, mask)
             except BranchFailure as failure:
                 if self.strict:
                     raise BranchError(f"{spec.name} failed: {failure.error}") from failure.error
@@ -154,6 +157,19 @@ class Search:
                 stages.append(stage)
                 ranking = stage.after
         return stages
+
+    def _stage(self, spec: Spec, ranking: Ranking, mask: Mask) -> Stage:
+        """Run one rerank stage."""
+        if isinstance(spec, MaxSim):
+            scorer = self._source(self.pipeline.tokens(spec), mask).scorer
+            return replace(rerank(spec, scorer.scores, ranking, self.snapshot), matches=scorer.matches)
+        reranker = find(spec, self.rerankers)
+        return rerank(
+            spec,
+            lambda d: reranker.score(self.query.text, self.snapshot.documents(d)),
+            ranking,
+            self.snapshot,
+        )
 
     def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:
         pool = candidates.pool
@@ -187,7 +203,7 @@ class Search:
 
     def _ordered_timings(self) -> dict[str, float]:
         """Return the timings in the order of the query path (branches write them as they end)."""
-        branches = [part for b in self.pipeline.branches for part in (f"{b.name}.encode", b.name)]
+        branches = [part for b in self.pipeline.stores for part in (f"{b.name}.encode", b.name)]
         stages = [stage.name for stage in self.pipeline.rerank]
         order = ["filter", *branches, "fuse", *stages, "documents", "total"]
         return {stage: self.timings[stage] for stage in order if stage in self.timings}
@@ -211,7 +227,7 @@ class Search:
             raise NotFoundError(f"document {id!r} is in the index, but the filter {self.where!r} excludes it")
         candidates, _ = self._first_stage(mask, wanted)
         fused = candidates.pool.ranking.first(wanted)  # as the result has it: asking for ranks deepens it
-        stages = self._rerank(fused, wanted)
+        stages = self._rerank(fused, wanted, mask)
         try:
             return explanation(
                 self.snapshot.documents([docnum])[0],

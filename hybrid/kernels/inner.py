@@ -35,7 +35,7 @@ def inner_products(vectors: Floats, query: Floats, scales: Floats | None = None)
     result = np.empty(len(vectors), np.float32)
     step = max(1, _CHUNK // max(1, len(query)))
     for start in range(0, len(vectors), step):
-        sums = _row_sums(vectors[start : start + step] * wide)
+        sums = row_sums(vectors[start : start + step] * wide)
         if scales is not None:
             sums = sums * scales[start : start + step]
         result[start : start + step] = sums
@@ -49,7 +49,7 @@ def row_lengths(vectors: Floats) -> Doubles:
     step = max(1, _CHUNK // max(1, vectors.shape[1]))
     for start in range(0, len(vectors), step):
         wide = vectors[start : start + step].astype(np.float64)
-        result[start : start + step] = np.sqrt(_row_sums(np.multiply(wide, wide, out=wide)))
+        result[start : start + step] = np.sqrt(row_sums(np.multiply(wide, wide, out=wide)))
     return result
 
 
@@ -67,7 +67,7 @@ def float32_error(dimension: int, query_length: float, longest: float) -> float:
     return gamma * query_length * longest * (1 + 1e-9) + lost
 
 
-def _row_sums(values: Doubles) -> Doubles:
+def row_sums(values: Doubles) -> Doubles:
     """Return the sum of each row; overwrites ``values``.
 
     The last half of what is left is added to the first, until one column is left.

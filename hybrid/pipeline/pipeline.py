@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
-from hybrid.branches import BM25, Branch, Dense
+from hybrid.branches import BM25, Branch, Dense, Multivector
 from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
-from hybrid.rerankers import Rerank
+from hybrid.index.dense import Storage
+from hybrid.rerankers import MaxSim, Rerank, Stage
 from hybrid.values import short_repr
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -32,14 +33,14 @@ class Pipeline:
 
     branches: tuple[Branch, ...] = field(default_factory=lambda: (BM25(), Dense()))
     fusion: Fusion = field(default_factory=Weighted)
-    rerank: tuple[Rerank, ...] = ()
+    rerank: tuple[Stage, ...] = ()
     depth: int = 100
     max_depth: int | None = None
     name: str = "hybrid"
 
     def __post_init__(self) -> None:
         _check_parts("branches", self.branches, "BM25() or Dense()")
-        _check_parts("rerank", self.rerank, "Rerank('model')")
+        _check_parts("rerank", self.rerank, "Rerank('model') or MaxSim('model')")
         for attribute in ("branches", "rerank"):
             object.__setattr__(self, attribute, tuple(getattr(self, attribute)))
         if isinstance(self.fusion, type) or not hasattr(self.fusion, "weights_for"):
@@ -52,7 +53,10 @@ class Pipeline:
             raise PipelineError(f"the pipeline's name is {self.name!r}; {_NAME_RULE}")
         stages = [stage.name for stage in self.rerank]
         if len(set(stages)) < len(stages):
-            raise PipelineError(f"two rerank stages use the same model ({', '.join(stages)}); use each once")
+            raise PipelineError(
+                f"two rerank stages have the same name ({', '.join(stages)}); use a model once, or give one "
+                "MaxSim another name="
+            )
         self.fusion.weights_for([(branch.name, branch.kind) for branch in self.branches])
 
     def __repr__(self) -> str:
@@ -62,7 +66,7 @@ class Pipeline:
     def _check_branches(self) -> None:
         if not self.branches:
             raise PipelineError("a pipeline needs at least one branch, such as BM25() or Dense()")
-        names = [branch.name for branch in self.branches]
+        names = [branch.name for branch in self.stores]
         for name in names:
             if not isinstance(name, str) or not _NAME.fullmatch(name):
                 raise PipelineError(f"a branch's name is {name!r}; {_NAME_RULE}")
@@ -74,6 +78,20 @@ class Pipeline:
             raise PipelineError(
                 f"two branches have the same name ({', '.join(names)}); give one of them another name="
             )
+
+    @property
+    def stores(self) -> tuple[Branch, ...]:
+        """What segments keep: the branches, and the token vectors of MaxSim stages that share no branch's."""
+        own = [self.tokens(stage) for stage in self.rerank if isinstance(stage, MaxSim)]
+        return (*self.branches, *(branch for branch in own if branch not in self.branches))
+
+    def tokens(self, stage: MaxSim) -> Multivector:
+        """Return where a stage's token vectors are: a branch of the pipeline, or one that only stores."""
+        own = Multivector(stage.model, stage.dimension, stage.name, cast("Storage", stage.storage))
+        for branch in self.branches:
+            if isinstance(branch, Multivector) and stage.model and replace(branch, name=own.name) == own:
+                return branch
+        return own
 
     def branch(self, name: str | None = None) -> Branch:
         """Return the branch of a name, which may be left out if there is one only.
@@ -107,7 +125,7 @@ def _check_parts(what: str, parts: Any, example: str) -> None:
     if not isinstance(parts, list | tuple):
         raise PipelineError(f"{what} is {parts!r}; give a list, such as [{example}]")
     for part in parts:
-        fits = isinstance(part, Rerank) if what == "rerank" else hasattr(part, "encode_documents")
+        fits = isinstance(part, Rerank | MaxSim) if what == "rerank" else hasattr(part, "encode_documents")
         if isinstance(part, type) or not fits:
             raise PipelineError(f"{what} holds {part!r}; give {example}")
 

@@ -35,12 +35,13 @@ from hybrid.errors import PipelineError
 from hybrid.fusion import FUSIONS, NORMALIZERS
 from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
-from hybrid.rerankers import Rerank
+from hybrid.rerankers import STAGES
 from hybrid.text import Analyzer
 
 _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "branches": BRANCHES,
     "fusion": FUSIONS,
+    "rerank": STAGES,
     "normalizer": NORMALIZERS,
     "index": INDEXES,
 }
@@ -182,7 +183,7 @@ def _value(name: str, value: Any, where: str) -> Any:
     if name == "analyzer" and isinstance(value, Mapping):
         return _build(Analyzer, value, f"{name} in {where}")
     if name == "rerank":
-        return tuple(_build(Rerank, item, "a rerank stage") for item in _tables(name, value))
+        return tuple(_typed(name, item, "a rerank stage") for item in _tables(name, value))
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
     if name == "fusion" or (name in _NAMED and isinstance(value, Mapping)):

@@ -1,5 +1,5 @@
 """Rerankers: second-stage scoring of the best candidates."""
 
-from hybrid.rerankers.stage import Rerank
+from hybrid.rerankers.stage import STAGES, MaxSim, Rerank, Stage
 
-__all__ = ["Rerank"]
+__all__ = ["STAGES", "MaxSim", "Rerank", "Stage"]

@@ -178,7 +178,7 @@ def test_matches_add_up(asked):
     for scorer in scorers:
         for docnum in scorer.top(20).docnums.tolist():
             matches = scorer.matches(docnum)
-            if branch.kind == "dense":
+            if branch.representation == "dense":
                 assert matches == []
                 continue
             score = float(scorer.scores(np.array([docnum]))[0])

@@ -81,6 +81,7 @@ alpha = 0.8
 normalizer = "tm2c2"
 
 [[rerank]]
+type = "rerank"
 model = "m"
 top = 5
 weight = 1.0
@@ -276,7 +277,10 @@ FUSION = BRANCH + '[fusion]\ntype = "weighted"\n'
         (FUSION + "normalizer = {type = 'raw', k = 1}", ["normalizer of type 'raw'", "its fields are none"]),
         (BRANCH + "analyzer = {stem = 'x'}", ["analyzer in a branch of type 'bm25'", "'stem'", "stopwords"]),
         (BRANCH + "fields = {body = 2}", ["fields is {'body': 2}", "title and text"]),
-        ("[[rerank]]\nmodel = 'm'\nk = 3", ["a rerank stage has", "field 'k'", "model, top, weight"]),
+        (
+            "[[rerank]]\ntype = 'rerank'\nmodel = 'm'\nk = 3",
+            ["a rerank stage of type 'rerank' has", "field 'k'", "model, top, weight"],
+        ),
         # types: unknown, missing, of a wrong type
         ("[[branches]]\ntype = 'bm52'", ["the type of a branch is 'bm52'", "bm25, sparse, dense"]),
         ("[[branches]]\nk1 = 1", ["the type of a branch is None", "bm25, sparse, dense"]),
@@ -294,12 +298,13 @@ FUSION = BRANCH + '[fusion]\ntype = "weighted"\n'
         ("fusion = 'rrf'", ["fusion is 'rrf'", "a table with a type: rrf, weighted"]),
         ("[[fusion]]\ntype = 'rrf'", ["fusion is [{'type': 'rrf'}]", "a table with a type"]),
         ("rerank = 'm'", ["rerank is 'm'", "[[rerank]] tables"]),
-        ("rerank = ['m']", ["a rerank stage is 'm'", "a table is needed"]),
+        ("rerank = ['m']", ["a rerank stage is 'm'", "rerank, maxsim"]),
         # what is missing, and what does not go together
         ("branches = []", ["at least one branch", "BM25() or Dense()"]),
         (BRANCH + BRANCH, ["two branches have the same name (bm25, bm25)", "another name="]),
         (BRANCH + "name = 'documents'", ["a branch's name is 'documents'", "are taken"]),
-        ("[[rerank]]\ntop = 5", ["a rerank stage has no model"]),
+        ("[[rerank]]\ntype = 'rerank'\ntop = 5", ["a rerank stage of type 'rerank' has no model"]),
+        ("[[rerank]]\nmodel = 'm'", ["the type of a rerank stage is None", "rerank, maxsim"]),
         (FUSION + "weights = {dense = 1}", ["no weight for branch 'bm25'", "'dense'"]),
         ("[[branches]]\ntype = 'dense'\nmodel = 'm'\ndimension = 3", ["the model 'm' and the dimension 3"]),
         # values
@@ -389,7 +394,10 @@ FULL = {
         "weights": {"bm25": 1.0, "second": 1.0, "dense": 2.0, "vectors": 0.5},
         "normalizer": {"type": "minmax", "depth": 10},
     },
-    "rerank": [{"model": "r", "top": 10, "weight": 0.5}],
+    "rerank": [
+        {"type": "rerank", "model": "r", "top": 10, "weight": 0.5},
+        {"type": "maxsim", "model": "m", "top": 5, "weight": 1, "storage": "int8", "name": "late"},
+    ],
     "depth": 100,
     "max_depth": 1000,
 }

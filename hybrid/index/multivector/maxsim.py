@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -10,9 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.batches import Side
 from hybrid.index.dense.vectors import Vectors
 from hybrid.index.segment import Segment
-from hybrid.kernels.inner import float32_error, row_lengths
+from hybrid.kernels.inner import float32_error, row_lengths, row_sums
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Doubles, Floats
 
@@ -27,9 +29,15 @@ _NONE = np.empty(0, np.float32)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenQuery:
-    """A query's token vectors: float32, shape (m, d), m at least 1."""
+    """A query's token vectors: float32, shape (m, d), m at least 1.
+
+    ``spell`` gives the tokens of a text as strings, for explanations: of ``text``, the query's, or of a
+    document's.
+    """
 
     vectors: Floats
+    text: str = ""
+    spell: Callable[[str, Side], Sequence[str]] = lambda text, side: ()
 
     @property
     def lengths(self) -> Doubles:
@@ -81,6 +89,18 @@ class StoredTokens:
             found[part] = np.cumsum(best, axis=1)[:, -1]  # one after the other, unlike numpy's sum
         found += np.float32(0.0)  # -0 + 0 is 0
         return found
+
+    def matched(self, document: int, query: TokenQuery) -> tuple[NDArray[np.int64], Doubles]:
+        """Return which of a document's tokens each query token matched, the first of equals, and how well.
+
+        Both have shape (m,); the second is float64, the terms of the sum that `scores` returns.
+        """
+        block = self._gathered(np.array([document]))
+        scales = block.scales.astype(np.float64) if len(block.scales) else 1.0
+        wide = query.vectors.astype(np.float64)
+        products = np.stack([row_sums(block.tokens * vector) * scales for vector in wide])
+        found = products.argmax(axis=1)
+        return found, products[np.arange(len(found)), found]
 
     def best(self, documents: NDArray[np.int64], query: TokenQuery) -> Doubles:
         """Return max_j q_i·d_j for each document and query token: float64, shape (documents, m)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -92,8 +94,19 @@ class MultivectorScorer:
         return min((float(scores.min()) for scores in columns if len(scores)), default=0.0)
 
     def matches(self, docnum: int) -> list[TermMatch]:
-        """Return nothing: the index knows vectors, not the tokens that they stand for."""
-        return []
+        """Return, for each query token, the document's token that it matched best, strongest first.
+
+        A token is named by what it stands for, or by its place, from 0, if the encoder cannot say.
+        """
+        number, ordinal = self._snapshot.locate(docnum)
+        found, adds = self._stored[number].matched(ordinal, self._query)
+        asked = self._query.spell(self._query.text, "query")
+        content = self._query.spell(self._snapshot.documents([docnum])[0].content, "document")
+        matches = [
+            TermMatch(f"{_name(asked, i)} → {_name(content, j)}", 1.0, add)
+            for i, (j, add) in enumerate(zip(found.tolist(), adds.tolist(), strict=True))
+        ]
+        return sorted(matches, key=lambda match: -match.score)
 
     def _column(self, number: int) -> tuple[NDArray[np.int64], Floats]:
         """Return a segment's eligible documents, ascending, and their scores."""
@@ -113,3 +126,7 @@ class MultivectorScorer:
             scale = float(stored.vectors.scales.max(initial=0.0)) if len(stored.vectors.scales) else 1.0
             bounds.append(stored.longest * scale)
         return max(bounds)
+
+
+def _name(tokens: Sequence[str], position: int) -> str:
+    return tokens[position] if position < len(tokens) else f"#{position}"
