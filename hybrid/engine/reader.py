@@ -1,0 +1,250 @@
+"""An open index as its readers see it: documents, searches, explanations, figures."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
+from hybrid.engine.encoders import EncoderSet
+from hybrid.engine.explanation import Explanation
+from hybrid.engine.result import Result
+from hybrid.engine.retrieve import Retrieved, retrieve
+from hybrid.engine.search import Search, encode_all
+from hybrid.engine.stats import Stats
+from hybrid.errors import InputError
+from hybrid.fusion import Fusion
+from hybrid.index import Snapshot, Store
+from hybrid.pipeline import Pipeline
+from hybrid.threads import parallel
+from hybrid.types import Document, Progress, Query, Reranker
+
+
+class Reader:
+    """What can be asked of an open index; `HybridIndex` adds what changes it.
+
+    Searching is thread-safe. A search sees one generation: the one that was current when it began
+    (or, in a reader, when the index was opened or last refreshed).
+    """
+
+    def __init__(
+        self, store: Store, pipeline: Pipeline, encoders: EncoderSet, rerankers: Mapping[str, Reranker]
+    ) -> None:
+        """Wrap an open store; use `hybrid.create` or `hybrid.open` instead."""
+        self._store = store
+        self._pipeline = pipeline
+        self._encoders = encoders
+        self._rerankers = dict(rerankers)
+        self._writing = threading.RLock()
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._store.path
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What a search does."""
+        return self._pipeline
+
+    @property
+    def generation(self) -> int:
+        """The number of the committed state that is being searched."""
+        return self._store.snapshot.generation
+
+    def __len__(self) -> int:
+        """Return the number of live documents."""
+        return self._store.snapshot.live
+
+    def __contains__(self, id: object) -> bool:
+        """Return whether a live document has this id."""
+        return isinstance(id, str) and bool((self._store.snapshot.find([id]) >= 0)[0])
+
+    def __repr__(self) -> str:
+        return f"HybridIndex({str(self.path)!r}, documents={len(self)}, generation={self.generation})"
+
+    def get(self, id: str) -> Document:
+        """Return a document by its id, as it would have to be added again.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        snapshot = self._store.snapshot
+        return self._document(snapshot, snapshot.docnum(checked_id(id)))
+
+    def documents(self) -> Iterator[Document]:
+        """Iterate over the live documents in order of their ids, as they would have to be added again."""
+        snapshot = self._store.snapshot
+        return (self._document(snapshot, docnum) for docnum in snapshot.by_id())
+
+    def search(
+        self,
+        query: str | Query,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+    ) -> Result:
+        """Return the ``k`` best documents.
+
+        ``where`` filters by metadata, inside every branch (see `hybrid.index.filters`).
+        ``branches`` searches only some of the pipeline's, ``fusion`` fuses differently. A branch or
+        a reranker that fails is left out and named in ``result.degraded``; with ``strict`` it is an
+        error instead.
+
+        Raises:
+            InputError: the query, k, the filter or a branch's name is wrong.
+            BranchError: every branch failed, or one under ``strict``.
+        """
+        search = self._search(query, self._variant(branches, fusion), where, strict)
+        return search.run(checked_k(k))
+
+    def search_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Result]:
+        """Search for many queries; the results equal those of `search`, in order.
+
+        Queries are encoded in batches and searched side by side, over one snapshot.
+        """
+        checked_k(k)
+        if isinstance(queries, str | Query):
+            raise InputError(f"queries is {queries!r}; give a list of queries: [{queries!r}]")
+        pipeline = self._variant(branches, fusion)
+        asked = [checked_query(query, self._pipeline) for query in queries]
+        snapshot = self._store.snapshot
+        encoded = encode_all(pipeline.stores, asked, self._encoders.together(pipeline.stores), strict)
+        done, counting = itertools.count(1), threading.Lock()
+
+        def run(n: int) -> Result:
+            known = {name: vectors[n] for name, vectors in encoded.items()}
+            search = self._search(asked[n], pipeline, where, strict, snapshot, known)
+            result = search.run(k)
+            if progress is not None:
+                with counting:
+                    progress("search", next(done), len(asked))
+            return result
+
+        return parallel(run, range(len(asked)))
+
+    def retrieve(
+        self,
+        query: str | Query,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branch: str | None = None,
+    ) -> Retrieved:
+        """Return one branch's best ``k`` documents with its own scores: no fusion, no texts.
+
+        ``branch`` may be left out if the pipeline has one only.
+
+        Raises:
+            InputError: the query, k or the filter is wrong.
+            PipelineError: there is no such branch, or there are several.
+        """
+        return self.retrieve_many([query], k, where, branch=branch)[0]
+
+    def retrieve_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branch: str | None = None,
+    ) -> list[Retrieved]:
+        """Return one branch's best ``k`` documents for each query, as `retrieve` does."""
+        asked = [checked_query(query, self._pipeline) for query in checked_list("queries", queries)]
+        snapshot = self._store.snapshot
+        return retrieve(snapshot, self._pipeline, branch, asked, checked_k(k), where, self._encoders)
+
+    def explain(
+        self, query: str | Query, id: str, k: int = 10, where: Mapping[str, Any] | None = None
+    ) -> Explanation:
+        """Explain where a document ranks for a query, whether or not it is among the best ``k``.
+
+        Raises:
+            NotFoundError: there is no such document, or the filter excludes it.
+        """
+        search = self._search(query, self._pipeline, where, False)
+        return search.explain(checked_id(id), checked_k(k))
+
+    def stats(self) -> Stats:
+        """Return figures of the generation that is being searched."""
+        snapshot = self._store.snapshot
+        branches = {branch.name: branch.stats(snapshot) for branch in self._pipeline.stores}
+        return Stats(
+            generation=snapshot.generation,
+            documents=snapshot.live,
+            deleted=snapshot.size - snapshot.live,
+            segments=len(snapshot.segments),
+            bytes=sum(view.segment.size for view in snapshot.segments),
+            truncated={
+                name: int(part["truncated"]) for name, part in branches.items() if "truncated" in part
+            },
+            branches=branches,
+            fields=snapshot.fields(),
+        )
+
+    def close(self) -> None:
+        """Let go of the folder (and of the writer's lock). Results already returned stay valid."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _document(self, snapshot: Snapshot, docnum: int) -> Document:
+        """Return a stored document with the vectors that no model can make again."""
+        vectors = {
+            name: vector
+            for branch in self._pipeline.stores
+            for name, vector in branch.brought(snapshot, docnum).items()
+        }
+        document = snapshot.documents([docnum])[0]
+        return replace(document, vectors=vectors) if vectors else document
+
+    def _variant(self, branches: Sequence[str] | None, fusion: Fusion | None) -> Pipeline:
+        """Return the pipeline as one search wants it."""
+        pipeline = self._pipeline
+        if branches is not None:
+            pipeline = pipeline.only(tuple(checked_list("branches", branches)))
+        return pipeline if fusion is None else replace(pipeline, fusion=fusion)
+
+    def _search(
+        self,
+        query: str | Query,
+        pipeline: Pipeline,
+        where: Mapping[str, Any] | None,
+        strict: bool,
+        snapshot: Snapshot | None = None,
+        encoded: Mapping[str, Any] | None = None,
+    ) -> Search:
+        return Search(
+            snapshot or self._store.snapshot,
+            pipeline,
+            checked_query(query, self._pipeline),
+            encoders=self._encoders.together(pipeline.stores),
+            rerankers=self._rerankers,
+            where=where,
+            strict=strict,
+            encoded=encoded,
+        )
