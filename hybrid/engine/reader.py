@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
+from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.result import Result
@@ -91,19 +92,21 @@ class Reader:
         branches: Sequence[str] | None = None,
         fusion: Fusion | None = None,
         strict: bool = False,
+        deadline: float | None = None,
     ) -> Result:
         """Return the ``k`` best documents.
 
         ``where`` filters by metadata, inside every branch (see `hybrid.index.filters`).
         ``branches`` searches only some of the pipeline's, ``fusion`` fuses differently. A branch or
         a reranker that fails is left out and named in ``result.degraded``; with ``strict`` it is an
-        error instead.
+        error instead. So is one that has not ended within ``deadline`` seconds of the call.
 
         Raises:
-            InputError: the query, k, the filter or a branch's name is wrong.
+            InputError: the query, k, the filter, a branch's name or the deadline is wrong.
             BranchError: every branch failed, or one under ``strict``.
         """
-        search = self._search(query, self._variant(branches, fusion), where, strict)
+        limit = Deadline(deadline)
+        search = self._search(query, self._variant(branches, fusion), where, strict, deadline=limit)
         return search.run(checked_k(k))
 
     def search_many(
@@ -237,6 +240,7 @@ class Reader:
         strict: bool,
         snapshot: Snapshot | None = None,
         encoded: Mapping[str, Any] | None = None,
+        deadline: Deadline | None = None,
     ) -> Search:
         return Search(
             snapshot or self._store.snapshot,
@@ -247,4 +251,5 @@ class Reader:
             where=where,
             strict=strict,
             encoded=encoded,
+            deadline=deadline,
         )

@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
+from hybrid.engine.deadline import Deadline
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.rerank import Stage, find, rerank
@@ -45,11 +47,13 @@ class Search:
         where: Mapping[str, Any] | None = None,
         strict: bool = False,
         encoded: Mapping[str, Any] | None = None,
+        deadline: Deadline | None = None,
     ) -> None:
         """Prepare; ``encoded`` holds what branches' ``encode_queries`` returned, where known."""
         self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
         self.encoders, self.rerankers = encoders, rerankers
         self.where, self.strict = where, strict
+        self.deadline = deadline or Deadline(None)
         self.encoded = dict(encoded or {})
         self.degraded: dict[str, str] = {}
         self.timings: dict[str, float] = {}
@@ -97,7 +101,9 @@ class Search:
                         {name: ranking for name, (_, ranking) in listed.items()},
                         self._depth(wanted),
                     )
-                    pool = candidates.deepen(lambda pool: pool.gap(wanted) == 0, self._max_depth(wanted))
+                    pool = candidates.deepen(
+                        lambda pool: pool.gap(wanted) == 0 or self.deadline.passed, self._max_depth(wanted)
+                    )
                 return candidates, pool.gap(wanted)
             except BranchFailure as failure:
                 self._degrade(failure)
@@ -116,12 +122,16 @@ class Search:
     def _list(self, branch: Branch, mask: Mask, wanted: int) -> tuple[Source, Ranking] | None:
         """Return one branch's scorer and list, None if it fails."""
         try:
-            source = self._source(branch, mask)
-            with self._timed(branch.name), guarded(branch.name):
-                return source, source.scorer.top(self._depth(wanted))
+            with guarded(branch.name):
+                return self.deadline.within(lambda: self._listed(branch, mask, wanted))
         except BranchFailure as failure:
             self._degrade(failure)
             return None
+
+    def _listed(self, branch: Branch, mask: Mask, wanted: int) -> tuple[Source, Ranking]:
+        source = self._source(branch, mask)
+        with self._timed(branch.name), guarded(branch.name):
+            return source, source.scorer.top(self._depth(wanted))
 
     def _source(self, branch: Branch, mask: Mask) -> Source:
         with guarded(branch.name):
@@ -147,7 +157,7 @@ class Search:
                 continue
             try:
                 with self._timed(spec.name), guarded(spec.name):
-                    stage = self._stage(spec, ranking, mask)
+                    stage = self.deadline.within(partial(self._stage, spec, ranking, mask))
             except BranchFailure as failure:
                 if self.strict:
                     raise BranchError(f"{spec.name} failed: {failure.error}") from failure.error

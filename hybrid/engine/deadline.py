@@ -1,0 +1,64 @@
+"""How long a query may take, and what is done with work that would take longer."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from hybrid.errors import InputError
+
+T = TypeVar("T")
+
+
+class Deadline:
+    """A moment after which nobody waits any more; None for never.
+
+    Work that is late cannot be stopped from outside: it goes on in a thread of its own that does not keep
+    the process alive, and its result is thrown away.
+
+    Raises:
+        InputError: the time is not a number of seconds above 0.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        if seconds is not None and (not number or not 0 < seconds < math.inf):
+            raise InputError(f"deadline is {seconds!r}; give a number of seconds above 0, or None")
+        self._seconds = seconds
+        self._at = math.inf if seconds is None else time.monotonic() + seconds
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is over."""
+        return time.monotonic() >= self._at
+
+    def within(self, work: Callable[[], T]) -> T:
+        """Return what ``work`` returns, and raise what it raises.
+
+        Raises:
+            TimeoutError: it had not ended in time.
+        """
+        if self._seconds is None:
+            return work()
+        if self.passed:
+            raise TimeoutError(f"the deadline of {self._seconds:g} s had passed")
+        outcome: dict[str, Any] = {}
+        thread = threading.Thread(target=_keep, args=(work, outcome), name="hybrid-deadline", daemon=True)
+        thread.start()
+        thread.join(max(0.0, self._at - time.monotonic()))
+        if thread.is_alive():
+            raise TimeoutError(f"it had not ended at the deadline of {self._seconds:g} s")
+        if "error" in outcome:
+            raise outcome["error"]
+        result: T = outcome["result"]
+        return result
+
+
+def _keep(work: Callable[[], Any], outcome: dict[str, Any]) -> None:
+    try:
+        outcome["result"] = work()
+    except BaseException as error:  # raised again in the thread that waits
+        outcome["error"] = error

@@ -1,0 +1,105 @@
+"""A query's deadline: what is late is left out and named, and the rest answers in time."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import hybrid
+
+DOCUMENTS = [hybrid.Document("a", "ant"), hybrid.Document("b", "ant bee"), hybrid.Document("c", "bee")]
+
+
+class Slow:
+    """An encoder, and a reranker, that wait until they are told to go on."""
+
+    dimension, normalized = 2, False
+
+    def __init__(self):
+        self.go, self.asked = threading.Event(), 0
+
+    def fingerprint(self):
+        return {"model": "slow"}
+
+    def encode_documents(self, texts, progress=None):
+        return hybrid.DenseBatch(np.ones((len(texts), 2), np.float32), np.zeros(len(texts), np.bool_))
+
+    def encode_queries(self, texts):
+        self.asked += 1
+        if self.asked > 1:  # the first is the probe
+            self.go.wait(20)
+        return self.encode_documents(texts)
+
+    def score(self, query, documents):
+        self.asked += 1
+        self.go.wait(20)
+        return np.arange(len(documents), dtype=np.float32)
+
+
+@pytest.fixture
+def slow():
+    slow = Slow()
+    yield slow
+    slow.go.set()
+
+
+def timed(call):
+    started = time.perf_counter()
+    return call(), time.perf_counter() - started
+
+
+def test_a_late_reranker_leaves_the_order_before_it(tmp_path, slow):
+    fast = type(
+        "Fast", (), {"score": lambda self, query, documents: -np.arange(len(documents), dtype=float)}
+    )()
+    pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("fast"), hybrid.Rerank("slow")])
+    rerankers = {"fast": fast, "slow": slow}
+    with hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, rerankers=rerankers) as index:
+        result, took = timed(lambda: index.search("ant", deadline=0.3))
+        assert took < 3  # the reranker would wait for 20
+        assert result.degraded == ("rerank:slow",)
+        slow.go.set()
+        before = index.search("ant")
+        assert before.degraded == ()
+        assert [hit.id for hit in result] == ["a", "b"]  # the order of the stage before
+        assert [hit.id for hit in before] == ["b", "a"]
+
+
+def test_strict_raises_instead(tmp_path, slow):
+    pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("slow")])
+    with (
+        hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, rerankers={"slow": slow}) as index,
+        pytest.raises(hybrid.BranchError, match=r"rerank:slow failed.*deadline of 0\.2 s"),
+    ):
+        index.search("ant", deadline=0.2, strict=True)
+
+
+def test_a_late_branch_is_left_out(tmp_path, slow):
+    pipeline = hybrid.Pipeline([hybrid.BM25(), hybrid.Dense("slow")])
+    with hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, encoders={"slow": slow}) as index:
+        result, took = timed(lambda: index.search("ant", deadline=0.3))
+        assert took < 3
+        assert result.degraded == ("dense",)
+        assert not result.exact
+        assert [hit.id for hit in result] == ["a", "b"]
+        with pytest.raises(hybrid.BranchError, match="every branch failed"):
+            index.search("ant", branches=["dense"], deadline=0.1)
+
+
+def test_in_time_nothing_changes(tmp_path):
+    with hybrid.create(tmp_path / "i", DOCUMENTS, hybrid.Pipeline([hybrid.BM25()])) as index:
+        assert index.search("ant", deadline=30).hits == index.search("ant").hits
+        with pytest.raises(hybrid.FilterError):  # errors come through the other thread
+            index.search("ant", where={"$nonsense": 1}, deadline=30)
+
+
+@pytest.mark.parametrize("deadline", [0, -1, True, "1", float("nan"), float("inf")])
+def test_a_deadline_is_a_number_of_seconds(tmp_path, deadline):
+    with (
+        hybrid.create(tmp_path / "i", DOCUMENTS, hybrid.Pipeline([hybrid.BM25()])) as index,
+        pytest.raises(hybrid.InputError, match="deadline is"),
+    ):
+        index.search("ant", deadline=deadline)
