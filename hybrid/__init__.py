@@ -11,6 +11,8 @@ from hybrid.branches import (
     Branch,
     Dense,
     Flat,
+    LuceneBM25,
+    LuceneImpact,
     Multivector,
     RaBitQ,
     Scan,
@@ -93,7 +95,7 @@ __all__ = [
     "Result", "Hit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
-    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector",
+    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
     "Analyzer", "analyzer", "analyzer_names",
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",

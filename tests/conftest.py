@@ -18,6 +18,18 @@ os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba" / STATE))
 
 
 @pytest.fixture(scope="session")
+def java() -> None:
+    """Java with Lucene; tests that need it skip where it cannot be had (``make test`` installs it)."""
+    from hybrid.branches.lucene import jvm
+    from hybrid.errors import MissingDependencyError
+
+    try:
+        jvm.java("java.lang.System")
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session")
 def data_dir() -> Path:
     """The folder of real collections; the tests that need it skip where it is absent."""
     folder = Path(os.environ.get("HYBRID_DATA", ROOT.parent / "shared" / "data"))

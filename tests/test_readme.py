@@ -19,6 +19,7 @@ def blocks(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.usefixtures("java")
 def test_the_python_runs(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
@@ -28,6 +29,7 @@ def test_the_python_runs(tmp_path, monkeypatch, capsys):
     assert printed.startswith("1 memo ")  # by meaning: no word of the question is in it
     assert "rank without" in printed
     assert len(names["index"]) == 2
+    assert names["hit"].scores.keys() == {"lucene", "dense", "fused"}
     assert isinstance(names["pipeline"], hybrid.Pipeline)
 
 

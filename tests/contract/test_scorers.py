@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hybrid
+from tests.contract.reference import RankBM25, top_of_each
 
 DIMENSION = 6
 WORDS = [f"w{n}" for n in range(25)]
@@ -15,7 +16,10 @@ KINDS = {
     "bm25": hybrid.BM25(analyzer="simple", name="branch"),
     "bm25 in fields": hybrid.BM25(analyzer="simple", fields={"title": 2.5}, name="branch"),
     "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
+    "rank-bm25": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
     "sparse": hybrid.Sparse(name="branch"),
+    "lucene bm25": hybrid.LuceneBM25(analyzer="whitespace", name="branch"),
+    "lucene impact": hybrid.LuceneImpact(name="branch"),
     "dense": hybrid.Dense(dimension=DIMENSION, name="branch"),
     "dense, flat": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.Flat()),
     "dense, scan": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.Scan()),
@@ -55,10 +59,11 @@ def documents(rng, n, branch):
         yield hybrid.Document(id, text, title, metadata, vectors_of(branch, f"{title} {text}", vector))
 
 
+NOT_COMPILED = {"lucene bm25", "lucene impact", "rank-bm25", "dense, flat", "dense, float16", "dense, hnsw"}
 WAYS = [
     pytest.param((kind, compiled), id=kind + (", compiled" if compiled else ""))
     for kind in KINDS
-    for compiled in ([False] if kind in {"dense, flat", "dense, float16", "dense, hnsw"} else [False, True])
+    for compiled in ([False] if kind in NOT_COMPILED else [False, True])
 ]
 
 
@@ -68,6 +73,11 @@ def index(request, tmp_path, monkeypatch):
     kind, compiled = request.param
     for module in ("sparse.scorer", "sparse.batch", "dense.scan"):
         monkeypatch.setattr(f"hybrid.index.{module}.compiling_pays", lambda expected: compiled)
+    if kind.startswith("lucene"):
+        request.getfixturevalue("java")
+    if kind == "rank-bm25":
+        monkeypatch.setattr("hybrid.branches.bm25.bm25_scorer", RankBM25)
+        monkeypatch.setattr("hybrid.branches.bm25.top_of_each", top_of_each)
     monkeypatch.setattr("hybrid.index.dense.writing.SCAN_FROM", 0)  # or so few vectors would have no codes
     branch, rng = KINDS[kind], random.Random(7)
     found = [*documents(rng, 150, branch)]
@@ -193,3 +203,30 @@ def test_merging_segments_changes_no_score(index):
     assert index.optimize()
     assert len(index._store.snapshot.segments) == 1
     assert index.search(query, 50).hits == before
+
+
+@pytest.mark.parametrize("variant", ["bm25+", "bm25l", "robertson"])
+def test_bm25_is_what_rank_bm25_says(tmp_path, monkeypatch, variant):
+    """The whole branch, over segments, deletes and filters, against formulas and texts alone."""
+    branch = hybrid.BM25(0.9, 0.6, variant, analyzer="simple")
+    found = [*documents(random.Random(11), 200, branch)]
+    with hybrid.create(tmp_path / "index", found[:90], hybrid.Pipeline([branch])) as index:
+        index.add(found[90:])
+        index.delete([d.id for d in found[::5]])
+        snapshot = index._store.snapshot
+        for where in (None, {"part": {"$lt": 2}}):
+            mask = snapshot.mask(where)
+            for terms in (["w3"], ["w7", "w12", "w7", "w20"], ["w24", "w23", "w1", "unknown"]):
+                ours = branch.scorer(snapshot, terms, mask)
+                reference = RankBM25(snapshot, "bm25", terms, branch.weighting(), None, mask)
+                everything = np.arange(snapshot.size)[mask_of(snapshot, mask)]
+                scores = reference.scores(everything)
+                np.testing.assert_allclose(ours.scores(everything), scores, rtol=1e-6, atol=1e-7)
+                assert scores.max() > 0
+                top, expected = ours.top(20), reference.top(20)
+                assert len(top) == len(expected) > 5
+                np.testing.assert_allclose(top.scores, expected.scores, rtol=1e-6)
+
+
+def mask_of(snapshot, mask):
+    return np.array([mask.lets_through(snapshot, n) for n in range(snapshot.size)])
