@@ -10,6 +10,7 @@ _CORPUS = (
     "a .jsonl or .jsonl.gz file, a BEIR folder, a .csv or .tsv file, a folder of .txt and .md files, "
     "python:stdlib, or python:PACKAGE"
 )
+_QUERIES = "queries.jsonl(.gz), a .tsv of id and text, or a .txt"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,9 +60,7 @@ def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
     search.add_argument("--json", action="store_true", help="print JSON, for programs")
     run = _command(commands, "run", "search for many queries and write a TREC run file")
-    run.add_argument(
-        "queries", metavar="QUERIES", help="queries.jsonl(.gz), a .tsv of id and text, or a .txt"
-    )
+    run.add_argument("queries", metavar="QUERIES", help=_QUERIES)
     run.add_argument("-k", type=_positive, default=1000, metavar="N", help="hits a query (default 1000)")
     run.add_argument("-o", "--output", required=True, metavar="RUN", help="the run file to write")
     run.add_argument("--qrels", metavar="QRELS", help="run only the queries that are judged in this file")
@@ -83,6 +82,20 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     eval.add_argument("--baseline", metavar="NAME", help="compare each run with this one only")
     eval.add_argument("--by-query", action="store_true", help="show every query's values")
     eval.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+    tune = _command(commands, "tune", "choose branches, weights and parameters on judged queries")
+    tune.add_argument(
+        "queries", metavar="QUERIES", help="queries.jsonl(.gz), a .tsv of id and text, or a .txt"
+    )
+    tune.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+    tune.add_argument("-o", "--output", required=True, metavar="RECIPE", help="the recipe to write")
+    tune.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
+    tune.add_argument(
+        "--depth", type=_positive, default=200, metavar="N", help="candidates of each branch (default 200)"
+    )
+    tune.add_argument("--folds", type=_positive, default=5, metavar="N", help="in cross-validation (5)")
+    tune.add_argument("--seed", type=int, default=0, metavar="N", help="for random numbers (default 0)")
+    tune.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

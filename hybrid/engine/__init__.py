@@ -1,5 +1,6 @@
 """The engine: create, open, change, search and explain an index."""
 
+from hybrid.engine.completing import Completed, complete
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.opening import create, open
@@ -9,6 +10,7 @@ from hybrid.engine.stats import Stats
 
 __all__ = [
     "BranchPart",
+    "Completed",
     "Explanation",
     "Hit",
     "HybridIndex",
@@ -16,6 +18,7 @@ __all__ = [
     "Retrieved",
     "StagePart",
     "Stats",
+    "complete",
     "create",
     "open",
 ]

@@ -85,6 +85,20 @@ class Source:
     scorer: Scorer
 
 
+def summary(source: Source, listed: Ranking, depth: int, *, minimum: bool) -> Summary:
+    """Return what a fusion may read of a branch, from its list to ``depth`` at least."""
+    top = listed.scores[:depth].astype(np.float64)
+    if source.kind == "sparse":  # documents without any term of the query score 0
+        top = np.pad(top, (0, max(0, min(depth, source.scorer.eligible) - len(top))))
+    with guarded(source.name):
+        return Summary(
+            lower_bound=source.scorer.lower_bound,
+            maximum=float(listed.scores[0]) if len(listed) else 0.0,
+            minimum=source.scorer.minimum() if minimum else None,
+            top=top,
+        )
+
+
 class Candidates:
     """The pool of one query, which can be deepened."""
 
@@ -166,17 +180,8 @@ class Candidates:
         return length < self.depth or length >= source.scorer.eligible
 
     def _summary(self, source: Source) -> Summary:
-        scorer, scores = source.scorer, self._lists[source.name].scores
-        top = scores[: self.fusion.depth].astype(np.float64)
-        if source.kind == "sparse":  # documents without any term of the query score 0
-            top = np.pad(top, (0, max(0, min(self.fusion.depth, scorer.eligible) - len(top))))
-        with guarded(source.name):
-            return Summary(
-                lower_bound=scorer.lower_bound,
-                maximum=float(scores[0]) if len(scores) else 0.0,
-                minimum=scorer.minimum() if self.fusion.needs_minimum else None,
-                top=top,
-            )
+        fusion = self.fusion
+        return summary(source, self._lists[source.name], fusion.depth, minimum=fusion.needs_minimum)
 
     def _fuse(self) -> Pool:
         lists = [self._lists[source.name] for source in self.sources]

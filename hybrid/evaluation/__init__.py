@@ -11,14 +11,24 @@ from hybrid.evaluation.resampling import (
     t_test,
 )
 from hybrid.evaluation.runs import Run, read_run, write_run
+from hybrid.evaluation.scores import Scores
+from hybrid.evaluation.selection import Selection, select
+from hybrid.evaluation.settings import Grid, Setting, settings, variants
+from hybrid.evaluation.tuning import FamilyResult, Tuned, tune
 
 __all__ = [
     "Comparison",
     "Evaluation",
+    "FamilyResult",
+    "Grid",
     "Interval",
     "Qrels",
     "QueryDifference",
     "Run",
+    "Scores",
+    "Selection",
+    "Setting",
+    "Tuned",
     "bootstrap_interval",
     "compare",
     "effect_size",
@@ -29,6 +39,10 @@ __all__ = [
     "query_differences",
     "randomisation_test",
     "read_run",
+    "select",
+    "settings",
     "t_test",
+    "tune",
+    "variants",
     "write_run",
 ]

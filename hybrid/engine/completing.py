@@ -1,0 +1,111 @@
+"""Completed scores: what every branch says of every candidate, before any fusion.
+
+Fusing is cheap and searching is not. Whoever wants to try many fusions asks for the columns once
+(`hybrid.evaluation` tunes with them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hybrid.branches import Branch
+from hybrid.engine.candidates import Source, summary
+from hybrid.engine.checks import checked_list, checked_query
+from hybrid.engine.index import HybridIndex
+from hybrid.errors import InputError
+from hybrid.fusion import Column
+from hybrid.index import Mask, Snapshot
+from hybrid.ranking import Ranking
+from hybrid.threads import parallel
+from hybrid.types import Docnums, Query
+
+TOP = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completed:
+    """One query's candidates.
+
+    ``ids``: ascending. ``columns``: one for each branch asked, over the ids in their order, with true
+    scores, true ranks, and what any normaliser reads. ``bounds``: for each branch the score of the last
+    document that it listed, -inf if it listed all it has: no document outside scores more.
+    """
+
+    ids: list[str]
+    columns: tuple[Column, ...]
+    bounds: tuple[float, ...]
+
+
+def complete(
+    index: HybridIndex,
+    queries: Sequence[str | Query],
+    branches: Sequence[Branch] | None = None,
+    depth: int = 200,
+) -> list[Completed]:
+    """Return every query's candidates: the union of the branches' best ``depth``, scored by each branch.
+
+    ``branches``: the pipeline's, or others that the index can serve; several may have one name, such
+    as BM25 with other parameters. Normalisers may read up to `TOP` scores. Queries are completed side
+    by side, over one snapshot.
+
+    Raises:
+        InputError: a query or the depth is wrong.
+        BranchError: a branch failed.
+    """
+    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
+        raise InputError(f"depth is {depth!r}; give a whole number of at least 1")
+    asked = [checked_query(query, index.pipeline) for query in checked_list("queries", queries)]
+    chosen = tuple(index.pipeline.branches if branches is None else branches)
+    snapshot, encoders = index._store.snapshot, index._encoders.together(chosen)
+    encoded: dict[tuple[Any, ...], list[Any]] = {}
+    for branch in chosen:
+        if _way(branch) not in encoded:
+            encoded[_way(branch)] = branch.encode_queries(asked, encoders)
+    mask = snapshot.mask(None)
+
+    def one(n: int) -> Completed:
+        sources = [
+            Source(branch.name, branch.kind, branch.scorer(snapshot, encoded[_way(branch)][n], mask))
+            for branch in chosen
+        ]
+        return _complete(sources, snapshot, mask, depth)
+
+    return parallel(one, range(len(asked)))
+
+
+def _way(branch: Branch) -> tuple[Any, ...]:
+    """Return what decides how a branch encodes a query: its stored settings, not its parameters."""
+    return (branch.name, *sorted((key, repr(value)) for key, value in branch.stored().items()))
+
+
+def _complete(sources: Sequence[Source], snapshot: Snapshot, mask: Mask, depth: int) -> Completed:
+    deep = max(depth, TOP)
+    lists = [source.scorer.top(deep) for source in sources]
+    docnums = np.unique(np.concatenate([found.docnums[:depth] for found in lists]))
+    ids = snapshot.ids(docnums)
+    order = sorted(range(len(ids)), key=ids.__getitem__)
+    docnums = docnums[order]
+    columns = tuple(
+        _column(source, found, docnums, deep) for source, found in zip(sources, lists, strict=True)
+    )
+    bounds = tuple(float(found.scores[depth - 1]) if len(found) > depth else -np.inf for found in lists)
+    return Completed([ids[n] for n in order], columns, bounds)
+
+
+def _column(source: Source, found: Ranking, docnums: Docnums, deep: int) -> Column:
+    """Return a branch's true scores and ranks of documents in any order."""
+    raw = source.scorer.scores(docnums).astype(np.float64)
+    ranks = np.zeros(len(docnums), np.int64)
+    order = np.argsort(found.docnums)
+    listed = found.docnums[order]
+    at = np.minimum(np.searchsorted(listed, docnums), max(len(listed) - 1, 0))
+    known = listed[at] == docnums if len(listed) else np.zeros(len(docnums), np.bool_)
+    ranks[known] = order[at[known]] + 1
+    whole = len(found) < deep or len(found) >= source.scorer.eligible
+    if not whole and not known.all():
+        ranks[~known] = source.scorer.ranks(docnums[~known])
+    return Column(source.name, source.kind, raw, ranks, summary(source, found, TOP, minimum=True))

@@ -1,0 +1,68 @@
+"""``hybrid tune``: from an index, queries and judgements to a recipe that searches."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+
+import hybrid
+from hybrid.cli import main
+
+WORDS = [f"w{n}" for n in range(40)]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Return a folder with a BM25 index of 80 documents, 30 queries, and judgements."""
+    folder, rng = tmp_path_factory.mktemp("tune"), random.Random(0)
+    texts = {f"d{n}": " ".join(rng.choices(WORDS, k=rng.randint(5, 40))) for n in range(80)}
+    documents = [hybrid.Document(id, text) for id, text in texts.items()]
+    pipeline = hybrid.Pipeline([hybrid.BM25(analyzer="simple")], name="words")
+    hybrid.create(folder / "index", documents, pipeline).close()
+    queries = {f"q{n}": rng.choice(sorted(texts)) for n in range(30)}
+    asked = [f"{q}\t{' '.join(rng.sample(texts[d].split(), 3))}\n" for q, d in queries.items()]
+    (folder / "queries.tsv").write_text("".join(asked))
+    (folder / "qrels.txt").write_text("".join(f"{q} 0 {d} 1\n" for q, d in queries.items()))
+    return folder
+
+
+def tuned(files, *extra):
+    arguments = [
+        "tune",
+        files / "index",
+        files / "queries.tsv",
+        files / "qrels.txt",
+        "-o",
+        files / "out.toml",
+    ]
+    return main([str(argument) for argument in [*arguments, *extra]])
+
+
+def test_a_recipe_and_a_sentence(files, capsys):
+    assert tuned(files, "-m", "RR@10") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(("Ship bm25 alone", "Keep bm25 alone"))
+    assert lines[2].split() == ["30", "queries", "settings", "RR@10,", "held", "out"]
+    assert lines[4].split()[:3] == ["single", "branch", "1"]
+    recipe = hybrid.read_recipe(files / "out.toml")
+    assert recipe.name == "words"
+    with hybrid.open(files / "index", pipeline=recipe) as index:
+        assert len(index.search("w1 w2")) > 0
+
+
+def test_json(files, capsys):
+    assert tuned(files, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["queries"] == 30
+    assert hybrid.parse_recipe(found["recipe"]) == hybrid.read_recipe(files / "out.toml")
+    assert {family["name"] for family in found["families"]} == {"single branch", "single branch, BM25 tuned"}
+    assert found["interval"][0] <= found["held_out"] <= found["interval"][1]
+
+
+def test_wrong_use_leaves_the_recipe_alone(files, capsys):
+    (files / "out.toml").write_text("kept")
+    assert tuned(files, "-m", "Judged@10") == 2
+    assert "the measure to tune is 'Judged@10'" in capsys.readouterr().err
+    assert (files / "out.toml").read_text() == "kept"
