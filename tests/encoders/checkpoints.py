@@ -92,3 +92,62 @@ def edit_json(path: Path, **values) -> None:
     """Change keys of a JSON file; None removes a key."""
     content = json.loads(path.read_text()) | values
     path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+
+def save_bge_m3(folder: Path, *, seed: int = 0, positions: int = 40, token_dimension: int = 32) -> Path:
+    """Save the files of BAAI/bge-m3: XLM-RoBERTa, as pytorch_model.bin, and two linear layers in float16."""
+    import torch
+    import transformers
+
+    save_xlm_roberta(folder, seed=seed, positions=positions)
+    model = transformers.XLMRobertaModel.from_pretrained(folder)
+    torch.save(model.state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    for n, (file, width) in enumerate([("sparse_linear.pt", 1), ("colbert_linear.pt", token_dimension)], 1):
+        layer = randomised(torch.nn.Linear(SIZES["hidden_size"], width), seed + n)
+        torch.save(layer.half().state_dict(), folder / file)
+    return folder
+
+
+def save_splade(folder: Path, *, activation: str = "relu", pooling: str = "max", seed: int = 0, **options) -> Path:
+    """Save a SPLADE model with sentence-transformers itself; ``options`` are set on the model."""
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.sparse_encoder.modules import SpladePooling
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_bert(folder / "mlm", mlm=True, seed=seed)
+        transformer = SparseEncoder(str(folder / "mlm"), device="cpu")[0]
+        pool = SpladePooling(pooling_strategy=pooling, activation_function=activation)
+        model = SparseEncoder(modules=[transformer, pool], device="cpu", **options)
+        model.save(str(folder / "splade"), create_model_card=False)
+    return folder / "splade"
+
+
+def save_inference_free(folder: Path, *, seed: int = 0) -> Path:
+    """Save a model whose queries are looked up, as sentence-transformers does: a Router of two routes."""
+    import torch
+    from sentence_transformers import SparseEncoder
+    from sentence_transformers.base.modules import Router
+    from sentence_transformers.sparse_encoder.modules import SparseStaticEmbedding
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_bert(folder / "mlm", mlm=True, seed=seed)
+        parts = SparseEncoder(str(folder / "mlm"), device="cpu")
+        size = len(parts.tokenizer)
+        weight = torch.rand(size, generator=torch.Generator().manual_seed(seed)) * (torch.arange(size) % 5 > 0)
+        static = SparseStaticEmbedding(parts.tokenizer, weight=weight, frozen=True)
+        router = Router.for_query_document(query_modules=[static], document_modules=[parts[0], parts[1]])
+        SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot").save(
+            str(folder / "router"), create_model_card=False
+        )
+    return folder / "router"
+
+
+def save_opensearch_doc(folder: Path, *, seed: int = 0) -> Path:
+    """Save the plain files of opensearch-neural-sparse-encoding-doc: a masked language model and idf.json."""
+    save_bert(folder, mlm=True, seed=seed)
+    weights = {word: 1.0 + n / 7 for n, word in enumerate(("hello", "world", "cell", "river", "the", "##a", "?"))}
+    (folder / "idf.json").write_text(json.dumps(weights))
+    return folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -144,11 +144,22 @@ class Backbone:
         Raises:
             EncoderError: the model failed.
         """
+        for positions, given, mask in self.forward(self.model, ids, progress):
+            yield Ran(positions, given.logits if self._head == "mlm" else given.last_hidden_state, mask)
+
+    def forward(
+        self, call: Callable[..., Any], ids: Sequence[Sequence[int]], progress: Progress | None = None
+    ) -> Iterator[tuple[NDArray[np.int64], Any, Any]]:
+        """Call something in the model's place, as `run` does; yield positions, what it gave, and the mask.
+
+        Raises:
+            EncoderError: the call failed.
+        """
         stage, done = f"encode {self.name}", 0
         if progress is not None:
             progress(stage, 0, len(ids))
         for batch in batches([len(row) for row in ids], self._budget()):
-            yield self._run([ids[n] for n in batch], batch)
+            yield batch, *self._call(call, [ids[n] for n in batch])
             done += len(batch)
             if progress is not None:
                 progress(stage, done, len(ids))
@@ -164,7 +175,8 @@ class Backbone:
             "dtype": self.dtype,
         }
 
-    def _run(self, rows: list[Sequence[int]], batch: NDArray[np.int64]) -> Ran:
+    def _call(self, call: Callable[..., Any], rows: list[Sequence[int]]) -> tuple[Any, Any]:
+        """Return what a call gives for padded rows of ids, and the mask."""
         torch = loading.torch_library()
         if torch.get_num_threads() != thread_count():
             torch.set_num_threads(thread_count())
@@ -177,12 +189,12 @@ class Backbone:
         mask = mask.to(self.device)
         try:
             with torch.no_grad():
-                given = self.model(input_ids=ids.to(self.device), attention_mask=mask.to(torch.int64))
+                given = call(input_ids=ids.to(self.device), attention_mask=mask.to(torch.int64))
         except Exception as error:  # out of memory, wrong shapes: the library's errors share no public root
             raise EncoderError(
                 f"model {self.name!r} failed on {len(rows)} texts of up to {length} tokens: {error}"
             ) from error
-        return Ran(batch, given.logits if self._head == "mlm" else given.last_hidden_state, mask)
+        return given, mask
 
     def _budget(self) -> int:
         budget = _BUDGET["cpu" if self.device == "cpu" else "other"]

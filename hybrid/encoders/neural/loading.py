@@ -99,7 +99,7 @@ def load_model(folder: Path, head: Head, device: str, dtype: Dtype, *, trust_rem
     torch, transformers = torch_library(), transformers_library()
     kind = transformers.AutoModelForMaskedLM if head == "mlm" else transformers.AutoModel
     try:
-        with _quiet(transformers):
+        with quiet():
             model, found = kind.from_pretrained(
                 str(folder),
                 dtype=getattr(torch, dtype),
@@ -243,9 +243,9 @@ def joint_digest(files: list[Path]) -> str:
 
 
 @contextmanager
-def _quiet(transformers: ModuleType) -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Hold back the library's bars and reports while a model loads; what is wrong becomes an error here."""
-    logging = transformers.utils.logging
+    logging = transformers_library().utils.logging
     bars, level = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
     logging.set_verbosity_error()
