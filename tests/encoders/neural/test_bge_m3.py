@@ -150,7 +150,7 @@ def counted(encoder, monkeypatch):
     handle.remove()
 
 
-PIPELINE = hybrid.Pipeline([hybrid.BM25(), hybrid.Sparse("m3"), hybrid.Dense("m3")])
+PIPELINE = hybrid.Pipeline([hybrid.BM25(), hybrid.Sparse("m3"), hybrid.Dense("m3"), hybrid.Multivector("m3")])
 DOCUMENTS = [hybrid.Document(str(n), text) for n, text in enumerate(TEXTS)]
 
 
@@ -162,7 +162,7 @@ def test_every_text_passes_the_model_once(tmp_path, encoder, counted):
         counted.clear()
         result = index.search("river music")
         assert sum(counted) == 1
-        assert {"sparse", "dense", "bm25"} <= set(result.hits[0].scores)
+        assert {"sparse", "dense", "multivector", "bm25"} <= set(result.hits[0].scores)
         counted.clear()
         index.search_many(["river", "music", "cell"])
         assert sum(counted) == 3
