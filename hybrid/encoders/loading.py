@@ -1,0 +1,133 @@
+"""From a model's folder and the options to the encoder that runs it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from hybrid.batches import Representation
+from hybrid.encoders.checkpoint import Checkpoint, read_checkpoint
+from hybrid.encoders.families import Family, find
+from hybrid.encoders.layout import read_layout
+from hybrid.encoders.onnx_bert import OnnxBertEncoder
+from hybrid.encoders.request import Backend, Options, Request
+from hybrid.errors import EncoderError, InputError
+from hybrid.types import Encoder
+
+LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
+    ("dense",): {
+        "onnx": "hybrid.encoders.loading:onnx",
+        "transformers": "hybrid.encoders.neural.dense:load",
+        "sentence-transformers": "hybrid.encoders.neural.sentence:load",
+    },
+}
+"""By what a model gives: the backends that can run it and their loaders, functions of a `Request`. They are
+imported only when asked for; unless something speaks against it (see `choose`), "auto" takes the first."""
+
+
+def load_folder(
+    folder: Path, name: str, options: Options, family: Family | None = None, revision: str = ""
+) -> Encoder:
+    """Load the model in a folder; ``options.family`` says what is known of it better than ``family``.
+
+    Raises:
+        EncoderError: it cannot be loaded, or nothing says how to use it.
+        InputError: an option is unknown, or does not fit the model.
+        MissingDependencyError: what runs it is not installed.
+    """
+    if options.family is not None:
+        family = find(options.family)
+        if family is None:
+            raise InputError(
+                f"family is {options.family!r}, which is not among the known models; "
+                "docs/models.md lists them"
+            )
+    layout = read_layout(folder)
+    request = Request(
+        name=name, folder=folder, layout=layout, options=options, family=family, revision=revision
+    )
+    backends = LOADERS.get(request.gives)
+    if backends is None:
+        raise EncoderError(
+            f"the model {name!r} gives {', '.join(request.gives)}, for which there is no loader; accepted: "
+            + "; ".join(", ".join(gives) for gives in LOADERS)
+        )
+    backend = choose(request, tuple(backends))
+    if backend not in backends:
+        raise InputError(
+            f"backend is {backend!r}; a model that gives {', '.join(request.gives)} runs with: "
+            f"{', '.join(backends)}"
+        )
+    module, _, attribute = backends[backend].partition(":")
+    loader: Callable[[Request], Encoder] = getattr(importlib.import_module(module), attribute)
+    return loader(request)
+
+
+def choose(request: Request, backends: tuple[str, ...]) -> Backend | str:
+    """Return the backend to run a model with: the one asked for, else the lightest that can."""
+    if request.options.backend != "auto":
+        return request.options.backend
+    if "onnx" in backends and _fits_onnx(request):
+        return "onnx"
+    if "sentence-transformers" in backends and _needs_modules(request):
+        return "sentence-transformers"
+    return next(backend for backend in backends if backend != "onnx")
+
+
+def onnx(request: Request) -> OnnxBertEncoder:
+    """Load a BERT on ONNX Runtime: float32, on the processor.
+
+    Raises:
+        EncoderError: it is no such model.
+        InputError: an option cannot be had there.
+    """
+    options = request.options
+    for name, value, accepted in (
+        ("device", options.device, (None, "cpu")),
+        ("dtype", options.dtype, ("float32",)),
+        ("dimension", options.dimension, (None,)),
+    ):
+        if value not in accepted:
+            raise InputError(
+                f'{name} is {value!r}, which ONNX Runtime does not give here; give backend="transformers", '
+                f"or {name}={accepted[-1]!r}"
+            )
+    return OnnxBertEncoder(_checkpoint(request))
+
+
+def _checkpoint(request: Request) -> Checkpoint:
+    """Return the checkpoint as it was asked for."""
+    checkpoint = read_checkpoint(request.folder, request.name)
+    if request.pooling not in ("mean", "cls"):
+        raise InputError(f'pooling is {request.pooling!r}; for that, give backend="transformers"')
+    positions = checkpoint.bert.positions
+    if (request.max_tokens or 2) < 2 or (request.options.max_tokens or 0) > positions:
+        raise InputError(f"max_tokens is {request.max_tokens}; give a whole number from 2 to {positions}")
+    return replace(
+        checkpoint,
+        pooling=request.pooling,
+        normalize=request.normalize,
+        max_tokens=min(request.max_tokens or positions, positions),
+        query_prefix=request.query_prefix,
+        document_prefix=request.document_prefix,
+    )
+
+
+def _fits_onnx(request: Request) -> bool:
+    options = request.options
+    if options.device not in (None, "cpu") or options.dtype != "float32" or options.dimension is not None:
+        return False
+    try:
+        return request.pooling in ("mean", "cls") and read_checkpoint(request.folder) is not None
+    except EncoderError:
+        return False
+
+
+def _needs_modules(request: Request) -> bool:
+    """Whether only sentence-transformers itself does what the model's files say."""
+    layout = request.layout
+    prompted = bool(request.query_prefix or request.document_prefix)
+    adapted = request.family is not None and bool(request.family.query_task)
+    return not layout.plain or adapted or (prompted and not layout.include_prompt)
