@@ -109,7 +109,9 @@ def save_bge_m3(folder: Path, *, seed: int = 0, positions: int = 40, token_dimen
     return folder
 
 
-def save_splade(folder: Path, *, activation: str = "relu", pooling: str = "max", seed: int = 0, **options) -> Path:
+def save_splade(
+    folder: Path, *, activation: str = "relu", pooling: str = "max", seed: int = 0, **options
+) -> Path:
     """Save a SPLADE model with sentence-transformers itself; ``options`` are set on the model."""
     from sentence_transformers import SparseEncoder
     from sentence_transformers.sparse_encoder.modules import SpladePooling
@@ -136,7 +138,9 @@ def save_inference_free(folder: Path, *, seed: int = 0) -> Path:
         save_bert(folder / "mlm", mlm=True, seed=seed)
         parts = SparseEncoder(str(folder / "mlm"), device="cpu")
         size = len(parts.tokenizer)
-        weight = torch.rand(size, generator=torch.Generator().manual_seed(seed)) * (torch.arange(size) % 5 > 0)
+        weight = torch.rand(size, generator=torch.Generator().manual_seed(seed)) * (
+            torch.arange(size) % 5 > 0
+        )
         static = SparseStaticEmbedding(parts.tokenizer, weight=weight, frozen=True)
         router = Router.for_query_document(query_modules=[static], document_modules=[parts[0], parts[1]])
         SparseEncoder(modules=[router], device="cpu", similarity_fn_name="dot").save(
@@ -148,6 +152,8 @@ def save_inference_free(folder: Path, *, seed: int = 0) -> Path:
 def save_opensearch_doc(folder: Path, *, seed: int = 0) -> Path:
     """Save the plain files of opensearch-neural-sparse-encoding-doc: a masked language model and idf.json."""
     save_bert(folder, mlm=True, seed=seed)
-    weights = {word: 1.0 + n / 7 for n, word in enumerate(("hello", "world", "cell", "river", "the", "##a", "?"))}
+    weights = {
+        word: 1.0 + n / 7 for n, word in enumerate(("hello", "world", "cell", "river", "the", "##a", "?"))
+    }
     (folder / "idf.json").write_text(json.dumps(weights))
     return folder

@@ -65,7 +65,7 @@ class Backbone:
         self.tokenizer = tokenizer
         """The tokenizer of transformers, left as it was loaded."""
         self._head = head
-        self._tokenizer = _cutting(tokenizer, max_tokens)
+        self._tokenizer = loading.cutting(tokenizer, max_tokens)
         self._padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else 0
 
     @classmethod
@@ -217,13 +217,3 @@ def batches(lengths: Sequence[int], budget: int) -> Iterator[NDArray[np.int64]]:
         size = max(1, budget // max(1, lengths[order[start]]))
         yield order[start : start + size]
         start += size
-
-
-def _cutting(tokenizer: Any, max_tokens: int) -> Any:
-    """Return a copy of the tokenizer's fast form that cuts texts at the window and never pads."""
-    from tokenizers import Tokenizer
-
-    fast = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
-    fast.no_padding()
-    fast.enable_truncation(max_tokens)
-    return fast

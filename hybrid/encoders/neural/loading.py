@@ -143,6 +143,19 @@ def load_tokenizer(folder: Path, *, trust_remote_code: bool = False) -> Any:
     return tokenizer
 
 
+def cutting(tokenizer: Any, max_tokens: int | None) -> Any:
+    """Return a copy of the tokenizer's fast form that cuts texts at a window, if any, and never pads."""
+    from tokenizers import Tokenizer
+
+    fast = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    fast.no_padding()
+    if max_tokens is None:
+        fast.no_truncation()
+    else:
+        fast.enable_truncation(max_tokens)
+    return fast
+
+
 def window(tokenizer: Any, model: Any, folder: Path, wanted: int | None) -> int:
     """Return how many tokens a text may have, special tokens included.
 

@@ -112,7 +112,9 @@ def test_opensearch_s_doc_models(tmp_path, plain):
     assert query.indptr.tolist() == [0, 3, 3, 3]
     documents = matrix(encoder.encode_documents(TEXTS), len(vocabulary))
     expected = matrix(Splade.from_folder(plain, device="cpu").encode_documents(TEXTS), len(vocabulary))
-    special = [n for n, token in enumerate(vocabulary) if token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")]
+    special = [
+        n for n, token in enumerate(vocabulary) if token in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+    ]
     assert expected[:, special].any()
     expected[:, special] = 0
     np.testing.assert_allclose(documents, expected, atol=1e-6)
