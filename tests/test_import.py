@@ -15,7 +15,19 @@ SECONDS = 0.3
 PROCESSES = 5
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "onnxruntime", "onnx", "scipy", "rich")
 HEAVY += ("numba", "llvmlite")
-COMMANDS = ("create", "add", "delete", "search", "run", "eval", "tune", "stats", "optimize", "export")
+COMMANDS = (
+    "create",
+    "add",
+    "delete",
+    "search",
+    "run",
+    "eval",
+    "diagnose",
+    "tune",
+    "stats",
+    "optimize",
+    "export",
+)
 
 
 def python(*arguments: str) -> subprocess.CompletedProcess[str]:

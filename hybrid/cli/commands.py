@@ -14,8 +14,9 @@ from typing import Any, TextIO
 
 import hybrid
 from hybrid.cli import show
-from hybrid.cli.evaluating import evaluate_runs, tune_index
+from hybrid.cli.evaluating import evaluate_runs
 from hybrid.cli.progress import progress_bars
+from hybrid.cli.tuning import diagnose_index, tune_index
 from hybrid.errors import FilterError, InputError
 from hybrid.types import Progress
 
@@ -187,6 +188,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "search": search,
     "run": run,
     "eval": evaluate_runs,
+    "diagnose": diagnose_index,
     "tune": tune_index,
     "stats": stats,
     "optimize": optimize,

@@ -1,4 +1,4 @@
-"""What ``hybrid eval`` and ``hybrid tune`` do."""
+"""What ``hybrid eval`` does."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ from hybrid.evaluation import (
     Comparison,
     Evaluation,
     Run,
-    Tuned,
     compare,
     evaluate,
     judged_warning,
     parse_measures,
     query_differences,
     read_run,
-    tune,
 )
 
 JUDGED = "Judged@10"
@@ -168,49 +166,4 @@ def _record(
         "queries": len(found[0].queries),
         "runs": runs,
         "comparisons": [asdict(pair) | {"significant": pair.significant} for pair in pairs],
-    }
-
-
-def tune_index(options: argparse.Namespace) -> None:
-    """``hybrid tune INDEX QUERIES QRELS -o RECIPE``."""
-    queries, qrels = hybrid.read_queries(options.queries), hybrid.read_qrels(options.qrels)
-    with hybrid.open(options.index) as index:
-        tuned = tune(
-            index,
-            queries,
-            qrels,
-            options.measure,
-            depth=options.depth,
-            folds=options.folds,
-            seed=options.seed,
-        )
-    hybrid.write_recipe(tuned.pipeline, options.output)
-    if options.json:
-        show.json_line(_tuned_record(tuned))
-        return
-    show.line(tuned.sentence)
-    show.line("")
-    rows = [[f"{tuned.best_branch} alone", "", figure(tuned.best_branch_mean)]]
-    rows += [[family.name, f"{family.settings:,}", figure(family.held_out)] for family in tuned.families]
-    rows.append(["recommended", "", figure(tuned.held_out)])
-    table([show.count(tuned.queries, "query"), "settings", f"{tuned.measure}, held out"], rows)
-    low, high = tuned.interval
-    show.line(
-        f"95% interval of what is recommended: [{figure(low)}, {figure(high)}]; recipe in {options.output}"
-    )
-
-
-def _tuned_record(tuned: Tuned) -> dict[str, Any]:
-    return {
-        "sentence": tuned.sentence,
-        "recipe": hybrid.format_recipe(tuned.pipeline),
-        "measure": tuned.measure,
-        "queries": tuned.queries,
-        "settings": tuned.settings,
-        "held_out": tuned.held_out,
-        "interval": list(tuned.interval),
-        "fitted": tuned.fitted,
-        "best_branch": {"name": tuned.best_branch, "mean": tuned.best_branch_mean},
-        "gain": None if tuned.gain is None else asdict(tuned.gain),
-        "families": [asdict(family) for family in tuned.families],
     }

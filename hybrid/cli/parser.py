@@ -83,19 +83,21 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     eval.add_argument("--by-query", action="store_true", help="show every query's values")
     eval.add_argument("--json", action="store_true", help="print JSON, for programs")
 
+    diagnose = _command(commands, "diagnose", "show what each branch knows, and what fusing could win")
     tune = _command(commands, "tune", "choose branches, weights and parameters on judged queries")
-    tune.add_argument(
-        "queries", metavar="QUERIES", help="queries.jsonl(.gz), a .tsv of id and text, or a .txt"
-    )
-    tune.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+    for parser in (diagnose, tune):
+        parser.add_argument("queries", metavar="QUERIES", help=_QUERIES)
+        parser.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+        parser.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
+        parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     tune.add_argument("-o", "--output", required=True, metavar="RECIPE", help="the recipe to write")
-    tune.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
     tune.add_argument(
         "--depth", type=_positive, default=200, metavar="N", help="candidates of each branch (default 200)"
     )
-    tune.add_argument("--folds", type=_positive, default=5, metavar="N", help="in cross-validation (5)")
+    tune.add_argument(
+        "--folds", type=_positive, default=5, metavar="N", help="in cross-validation (default 5)"
+    )
     tune.add_argument("--seed", type=int, default=0, metavar="N", help="for random numbers (default 0)")
-    tune.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
 def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,6 +1,7 @@
 """Evaluation: runs, judgements, measures, and how sure one can be of them."""
 
 from hybrid.evaluation.comparing import Comparison, QueryDifference, compare, query_differences
+from hybrid.evaluation.diagnosis import BranchDiagnosis, Diagnosis, Disagreement, FusionPoint, diagnose
 from hybrid.evaluation.measures import Evaluation, Qrels, evaluate, judged_warning, parse_measures
 from hybrid.evaluation.resampling import (
     Interval,
@@ -17,9 +18,13 @@ from hybrid.evaluation.settings import Grid, Setting, settings, variants
 from hybrid.evaluation.tuning import FamilyResult, Tuned, tune
 
 __all__ = [
+    "BranchDiagnosis",
     "Comparison",
+    "Diagnosis",
+    "Disagreement",
     "Evaluation",
     "FamilyResult",
+    "FusionPoint",
     "Grid",
     "Interval",
     "Qrels",
@@ -31,6 +36,7 @@ __all__ = [
     "Tuned",
     "bootstrap_interval",
     "compare",
+    "diagnose",
     "effect_size",
     "evaluate",
     "holm",

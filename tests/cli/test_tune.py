@@ -66,3 +66,22 @@ def test_wrong_use_leaves_the_recipe_alone(files, capsys):
     assert tuned(files, "-m", "Judged@10") == 2
     assert "the measure to tune is 'Judged@10'" in capsys.readouterr().err
     assert (files / "out.toml").read_text() == "kept"
+
+
+def test_diagnose(files, capsys):
+    arguments = ["diagnose", files / "index", files / "queries.tsv", files / "qrels.txt", "-m", "RR@10"]
+    assert main([str(argument) for argument in arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == [
+        "30",
+        "queries",
+        "RR@10",
+        *(f"R@{d}" for d in (10, 20, 50, 100, 200)),
+        "judged@10",
+    ]
+    assert lines[1].split()[0] == "bm25"
+    assert lines[2].split()[1:] == lines[1].split()[2:-1]  # one branch is the union
+    assert main([str(argument) for argument in [*arguments, "--json"]]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["branches"][0]["mean"] == found["best_fixed"] == found["oracle"]
+    assert found["union_recall"] == found["branches"][0]["recall"]
