@@ -72,6 +72,8 @@ from hybrid.fusion import (
 )
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
 from hybrid.rerankers import MaxSim, Rerank
+from hybrid.rerankers import load as load_reranker
+from hybrid.rerankers import register as register_reranker
 from hybrid.text import Analyzer, analyzer, analyzer_names
 from hybrid.types import (
     DenseEncoder,
@@ -100,7 +102,7 @@ __all__ = [
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
-    "Rerank", "MaxSim", "Reranker",
+    "Rerank", "MaxSim", "Reranker", "load_reranker", "register_reranker",
     # encoders
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",

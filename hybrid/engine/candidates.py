@@ -39,7 +39,7 @@ def guarded(name: str) -> Iterator[None]:
     """Turn a branch's failure into a `BranchFailure`; wrong use and broken storage stay errors."""
     try:
         yield
-    except _RAISED:
+    except (*_RAISED, BranchFailure):
         raise
     except Exception as error:
         raise BranchFailure(name, error) from error

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hybrid.errors import EncoderError, PipelineError
 from hybrid.index import Snapshot
 from hybrid.ranking import Ranking, best
-from hybrid.rerankers import Rerank
+from hybrid.rerankers import Rerank, load
 from hybrid.rerankers import Stage as Spec
 from hybrid.types import Docnums, Doubles, Floats, Reranker, TermMatch
 
@@ -49,13 +49,21 @@ def rerank(
 
 
 def find(spec: Rerank, rerankers: Mapping[str, Reranker]) -> Reranker:
-    """Return the reranker that a stage names."""
-    if spec.model not in rerankers:
+    """Return the reranker that a stage names: one that was handed in, or the registry's.
+
+    Raises:
+        PipelineError: there is none of that name.
+    """
+    if spec.model in rerankers:
+        return rerankers[spec.model]
+    try:
+        return load(spec.model)
+    except EncoderError as error:
         raise PipelineError(
-            f"the pipeline reranks with {spec.model!r}, which was not handed in; "
-            f"give rerankers={{{spec.model!r}: ...}} to hybrid.create or hybrid.open"
-        )
-    return rerankers[spec.model]
+            f"the pipeline reranks with {spec.model!r}, which was not handed in "
+            f"(rerankers={{{spec.model!r}: ...}} of hybrid.create and hybrid.open) and cannot be loaded: "
+            f"{error}"
+        ) from error
 
 
 def interpolated(weight: float, scores: Floats, before: Floats) -> Floats:

@@ -12,11 +12,14 @@ from hybrid.errors import PipelineError
 class Rerank:
     """Rescore the ``top`` candidates with a reranker, and interpolate with what came before.
 
-    ``model`` names a reranker that is handed to ``hybrid.open`` or ``hybrid.create``
-    (``rerankers={"name": …}``). Over the ``top`` candidates both scores are mapped to [0, 1] by
-    their minimum and maximum, and ``weight`` is the share of the reranker's: 1 orders by the
-    reranker alone, 0 keeps the order. Documents below the ``top`` stay below, in their order,
-    and their scores are shifted below those of the ``top``.
+    ``model`` names a reranker: one that is handed to ``hybrid.open`` or ``hybrid.create``
+    (``rerankers={"name": …}``), or one that `hybrid.load_reranker` knows: a cross-encoder's folder
+    or hub name, such as ``BAAI/bge-reranker-v2-m3``.
+
+    Over the ``top`` candidates both scores are mapped to [0, 1] by their minimum and maximum, and
+    ``weight`` is the share of the reranker's: 1 orders by the reranker alone, 0 keeps the order.
+    Documents below the ``top`` stay below, in their order, and their scores are shifted below
+    those of the ``top``.
     """
 
     model: str

@@ -14,9 +14,14 @@ from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError, MissingDependencyError
 
 Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
-Head: TypeAlias = Literal["base", "mlm"]
+Head: TypeAlias = Literal["base", "mlm", "classification"]
 
 DTYPES = ("float32", "float16", "bfloat16")
+_CLASSES: Mapping[Head, str] = {
+    "base": "AutoModel",
+    "mlm": "AutoModelForMaskedLM",
+    "classification": "AutoModelForSequenceClassification",
+}
 _NOT_DECIDING = (
     "_name_or_path",
     "architectures",
@@ -97,7 +102,7 @@ def load_model(folder: Path, head: Head, device: str, dtype: Dtype, *, trust_rem
     if dtype not in DTYPES:
         raise InputError(f"dtype is {dtype!r}; accepted: {', '.join(DTYPES)}")
     torch, transformers = torch_library(), transformers_library()
-    kind = transformers.AutoModelForMaskedLM if head == "mlm" else transformers.AutoModel
+    kind = getattr(transformers, _CLASSES[head])
     try:
         with quiet():
             model, found = kind.from_pretrained(
