@@ -157,3 +157,112 @@ def save_opensearch_doc(folder: Path, *, seed: int = 0) -> Path:
     }
     (folder / "idf.json").write_text(json.dumps(weights))
     return folder
+
+
+def save_stanford_colbert(folder: Path, *, seed: int = 0, dimension: int = 8, **metadata) -> Path:
+    """Save colbert-ir/colbertv2.0's files: a BERT under "bert.", "linear.weight" beside it, and metadata."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    save_bert(folder, seed=seed)
+    tensors = {f"bert.{name}": tensor for name, tensor in load_file(folder / "model.safetensors").items()}
+    generator = torch.Generator().manual_seed(seed + 1)
+    tensors["linear.weight"] = torch.randn(dimension, SIZES["hidden_size"], generator=generator) * 0.3
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    edit_json(folder / "config.json", architectures=["HF_ColBERT"])
+    said = {
+        "query_token_id": "[unused0]",
+        "doc_token_id": "[unused1]",
+        "query_maxlen": 12,
+        "doc_maxlen": 24,
+        "attend_to_mask_tokens": False,
+        "mask_punctuation": True,
+        "dim": dimension,
+    }
+    (folder / "artifact.metadata").write_text(json.dumps(said | metadata))
+    return folder
+
+
+def save_multivector(folder: Path, *, expansion: dict | None, seed: int = 0, dimension: int = 8) -> Path:
+    """Save a late-interaction model with sentence-transformers itself, its settings beside the modules."""
+    from sentence_transformers import MultiVectorEncoder
+    from sentence_transformers.base.modules import Dense, Normalize, Transformer
+    from sentence_transformers.multi_vector_encoder.modules import MultiVectorMask
+    from torch.nn import Identity
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        save_bert(folder / "bert", seed=seed)
+        transformer = Transformer(
+            str(folder / "bert"), query_length=20, document_length=24, query_expansion=expansion
+        )
+        dense = Dense(
+            SIZES["hidden_size"],
+            dimension,
+            bias=False,
+            activation_function=Identity(),
+            module_input_name="token_embeddings",
+        )
+        modules = [
+            transformer,
+            randomised(dense, seed + 1),
+            MultiVectorMask(skiplist_words=list("!?.,"), skiplist_tasks=["document", "query"]),
+            Normalize(module_input_name="token_embeddings"),
+        ]
+        prompts = {"query": "what is ", "document": "the "}
+        MultiVectorEncoder(modules=modules, device="cpu", prompts=prompts).save(
+            str(folder / "multivector"), create_model_card=False
+        )
+    return folder / "multivector"
+
+
+def save_pylate(folder: Path, *, seed: int = 0, dimension: int = 8, **settings) -> Path:
+    """Save the files of a model that PyLate 1 saved: two modules, and settings in one file.
+
+    Its markers "[Q] " and "[D] " are tokens with the blank in them, as in lightonai/GTE-ModernColBERT-v1.
+    """
+    import torch
+    import transformers
+    from safetensors.torch import save_file
+
+    save_bert(folder, seed=seed)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["[Q] ", "[D] "])
+    tokenizer.save_pretrained(folder)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = transformers.BertModel.from_pretrained(folder)
+        model.resize_token_embeddings(len(tokenizer))
+        randomised(model, seed).save_pretrained(folder)
+    modules = [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Dense", "type": "pylate.models.Dense.Dense"},
+    ]
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "sentence_bert_config.json").write_text(
+        json.dumps({"max_seq_length": 23, "do_lower_case": False})
+    )
+    width = SIZES["hidden_size"]
+    layer = {
+        "in_features": width,
+        "out_features": dimension,
+        "bias": False,
+        "activation_function": "torch.nn.modules.linear.Identity",
+    }
+    (folder / "1_Dense").mkdir()
+    (folder / "1_Dense/config.json").write_text(json.dumps(layer))
+    weight = torch.randn(dimension, width, generator=torch.Generator().manual_seed(seed + 1)) * 0.3
+    save_file({"linear.weight": weight}, folder / "1_Dense/model.safetensors")
+    said = {
+        "model_type": "ColBERT",
+        "prompts": {},
+        "similarity_fn_name": "MaxSim",
+        "query_prefix": "[Q] ",
+        "document_prefix": "[D] ",
+        "query_length": 12,
+        "document_length": 24,
+        "attend_to_expansion_tokens": False,
+        "skiplist_words": list("!?.,"),
+    }
+    (folder / "config_sentence_transformers.json").write_text(json.dumps(said | settings))
+    return folder

@@ -136,19 +136,29 @@ class Backbone:
             ids = [row or [self._padding] for row in ids]
         return Tokens(ids, np.array([bool(encoding.overflowing) for encoding in found], np.bool_))
 
-    def run(self, ids: Sequence[Sequence[int]], progress: Progress | None = None) -> Iterator[Ran]:
+    def run(
+        self,
+        ids: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        attended: Sequence[int] | None = None,
+    ) -> Iterator[Ran]:
         """Run the model once on each sequence of token ids; yield batches, the longest texts first.
 
-        Every sequence has at least one token. ``progress`` counts sequences.
+        Every sequence has at least one token. ``progress`` counts sequences. ``attended``: how many tokens of
+        each sequence, from its first, the others see; None for all. The mask counts those unseen too.
 
         Raises:
             EncoderError: the model failed.
         """
-        for positions, given, mask in self.forward(self.model, ids, progress):
+        for positions, given, mask in self.forward(self.model, ids, progress, attended):
             yield Ran(positions, given.logits if self._head == "mlm" else given.last_hidden_state, mask)
 
     def forward(
-        self, call: Callable[..., Any], ids: Sequence[Sequence[int]], progress: Progress | None = None
+        self,
+        call: Callable[..., Any],
+        ids: Sequence[Sequence[int]],
+        progress: Progress | None = None,
+        attended: Sequence[int] | None = None,
     ) -> Iterator[tuple[NDArray[np.int64], Any, Any]]:
         """Call something in the model's place, as `run` does; yield positions, what it gave, and the mask.
 
@@ -159,7 +169,8 @@ class Backbone:
         if progress is not None:
             progress(stage, 0, len(ids))
         for batch in batches([len(row) for row in ids], self._budget()):
-            yield batch, *self._call(call, [ids[n] for n in batch])
+            seen = None if attended is None else [attended[n] for n in batch]
+            yield batch, *self._call(call, [ids[n] for n in batch], seen)
             done += len(batch)
             if progress is not None:
                 progress(stage, done, len(ids))
@@ -175,7 +186,9 @@ class Backbone:
             "dtype": self.dtype,
         }
 
-    def _call(self, call: Callable[..., Any], rows: list[Sequence[int]]) -> tuple[Any, Any]:
+    def _call(
+        self, call: Callable[..., Any], rows: list[Sequence[int]], seen: list[int] | None
+    ) -> tuple[Any, Any]:
         """Return what a call gives for padded rows of ids, and the mask."""
         torch = loading.torch_library()
         if torch.get_num_threads() != thread_count():
@@ -187,9 +200,12 @@ class Backbone:
             ids[n, : len(row)] = torch.tensor(row)
             mask[n, : len(row)] = True
         mask = mask.to(self.device)
+        attention = mask.to(torch.int64)
+        for n, tokens in enumerate(seen or ()):
+            attention[n, tokens:] = 0
         try:
             with torch.no_grad():
-                given = call(input_ids=ids.to(self.device), attention_mask=mask.to(torch.int64))
+                given = call(input_ids=ids.to(self.device), attention_mask=attention)
         except Exception as error:  # out of memory, wrong shapes: the library's errors share no public root
             raise EncoderError(
                 f"model {self.name!r} failed on {len(rows)} texts of up to {length} tokens: {error}"
