@@ -25,6 +25,14 @@ _FLAGS = {
     "pooling_mode_lasttoken": "last",
 }
 _SPARSE_MODULES = {"SpladePooling", "SparseStaticEmbedding", "IDF", "MLMTransformer"}
+_KINDS: Mapping[str, tuple[Representation, ...]] = {
+    "SparseEncoder": ("sparse",),
+    "MultiVectorEncoder": ("tokens",),
+    "ColBERT": ("tokens",),
+}
+"""What ``model_type`` in ``config_sentence_transformers.json`` says that a model gives."""
+
+_SIMILARITIES = (None, "cosine", "dot", "maxsim", "meanmaxsim", "MaxSim")
 _PLAIN = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))
 
 
@@ -69,10 +77,10 @@ def read_layout(folder: Path) -> Layout:
     modules = _modules(folder)
     settings = _object(folder / "config_sentence_transformers.json")
     similarity = settings.get("similarity_fn_name")
-    if similarity not in (None, "cosine", "dot"):
+    if similarity not in _SIMILARITIES:
         raise EncoderError(
             f"{folder / 'config_sentence_transformers.json'}: similarity_fn_name is {similarity!r}, which is "
-            "not supported; accepted: cosine or dot"
+            "not supported; accepted: cosine, dot or maxsim"
         )
     kinds = tuple(kind for kind, _ in modules)
     pooling = next(
@@ -82,7 +90,7 @@ def read_layout(folder: Path) -> Layout:
     return Layout(
         folder=folder,
         modules=kinds,
-        gives=_gives(folder, kinds),
+        gives=_gives(folder, kinds, settings),
         pooling=_pooling(pooling),
         include_prompt=bool(pooling.get("include_prompt", True)),
         normalize=("Normalize" in kinds or similarity == "cosine") if kinds else None,
@@ -104,13 +112,19 @@ def _modules(folder: Path) -> list[tuple[str, str]]:
         raise EncoderError(f"{path} is not a list of modules: {error!r}") from error
 
 
-def _gives(folder: Path, kinds: tuple[str, ...]) -> tuple[Representation, ...] | None:
+def _gives(
+    folder: Path, kinds: tuple[str, ...], settings: Mapping[str, Any]
+) -> tuple[Representation, ...] | None:
     """Return what the model gives, as far as its files show it."""
     if (folder / "sparse_linear.pt").is_file() and (folder / "colbert_linear.pt").is_file():
         return ("dense", "sparse", "tokens")
-    if _SPARSE_MODULES & set(kinds):
+    stated = _KINDS.get(str(settings.get("model_type")))
+    if stated is not None:
+        return stated
+    if _SPARSE_MODULES & set(kinds) or (not kinds and (folder / "idf.json").is_file()):
         return ("sparse",)
-    if (folder / "artifact.metadata").is_file() or kinds == ("Transformer", "Dense"):
+    stanford = "HF_ColBERT" in (_object(folder / "config.json").get("architectures") or ())
+    if stanford or (folder / "artifact.metadata").is_file() or kinds == ("Transformer", "Dense"):
         return ("tokens",)
     return ("dense",) if kinds else None
 

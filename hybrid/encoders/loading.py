@@ -22,6 +22,12 @@ LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
         "transformers": "hybrid.encoders.neural.dense:load",
         "sentence-transformers": "hybrid.encoders.neural.sentence:load",
     },
+    ("dense", "sparse", "tokens"): {
+        "transformers": "hybrid.encoders.neural.requests:bge_m3",
+        "flagembedding": "hybrid.encoders.neural.requests:flag_m3",
+    },
+    ("sparse",): {"transformers": "hybrid.encoders.neural.requests:splade"},
+    ("tokens",): {"transformers": "hybrid.encoders.neural.requests:colbert"},
 }
 """By what a model gives: the backends that can run it and their loaders, functions of a `Request`. They are
 imported only when asked for; unless something speaks against it (see `choose`), "auto" takes the first."""

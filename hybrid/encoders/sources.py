@@ -26,6 +26,7 @@ _SMALL = (
     "spiece.model",
     "tokenizer.model",
     "modules.json",
+    "router_config.json",
     "sentence_bert_config.json",
     "config_sentence_transformers.json",
     "artifact.metadata",
@@ -36,7 +37,7 @@ _SMALL = (
 """Files of a model besides its weights, in the repository's root."""
 
 _WEIGHTS = ("*.safetensors", "*.bin")
-_MODULE = re.compile(r"\d+_\w+/")
+_MODULE = re.compile(r"(?:\w+_)?\d+_\w+/")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -109,6 +110,9 @@ def commit(folder: Path) -> str:
 
 def missing(folder: Path) -> list[str]:
     """Return what a model's folder lacks of configuration, tokenizer, weights and modules."""
+    routed = _routed(folder)
+    if routed:
+        return [f"{path}/config.json" for path in routed if not (folder / path / "config.json").is_file()]
     lacking = [name for name in ("config.json",) if not (folder / name).is_file()]
     if not any(
         (folder / name).is_file() for name in ("tokenizer.json", "vocab.txt", "sentencepiece.bpe.model")
@@ -134,6 +138,14 @@ def _modules(folder: Path) -> list[str]:
     try:
         modules = json.loads((folder / "modules.json").read_text("utf-8"))
         return [m["path"] for m in modules if m["path"] and not str(m["type"]).endswith("Normalize")]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def _routed(folder: Path) -> list[str]:
+    """Return the folders of a Router's modules; none if there is no Router."""
+    try:
+        return list(json.loads((folder / "router_config.json").read_text("utf-8"))["types"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

@@ -35,9 +35,10 @@ def read_projection(folder: Path, width: int) -> Projection:
     config = read_object(folder / "config.json", optional=True)
     after = str(config.get("activation_function", "Identity")).rsplit(".", 1)[-1]
     if after != "Identity" or config.get("use_residual"):
+        more = " and a residual" if config.get("use_residual") else ""
         raise EncoderError(
-            f"{folder / 'config.json'} asks for {after}{', and a residual' * bool(config.get('use_residual'))}"
-            " behind the linear layer, which is not supported; accepted: Identity, without a residual"
+            f"{folder / 'config.json'} asks for {after}{more} behind the linear layer, which is not "
+            "supported; accepted: Identity, without a residual"
         )
     found = _tensors(folder)
     weight, bias = found.get("linear.weight"), found.get("linear.bias")
