@@ -1,10 +1,11 @@
-"""Compare the embedded encoder (ONNX Runtime, own graph) with sentence-transformers on torch float32.
+"""Compare the ways to run the bundled model: ONNX Runtime and torch, and the dtypes of each.
 
     python eval/encoders.py [--corpus BEIR/corpus.jsonl] [--texts 96] [--rounds 7] [--threads 2]
 
-Both encode the same 60-word texts in one process, in turns; a cold start is a fresh process that
-imports, loads and encodes one query. Figures are medians over the rounds, with the extremes. Drift
-is what `hybrid.encoders.check_probe` compares, for encoders that should pass and that should not.
+All encode the same 60-word texts in one process, in turns; a cold start is a fresh process that
+imports, loads and encodes one query. Figures are means and medians over the rounds, with the extremes;
+agreement is the cosine with torch float32. Drift is what `hybrid.encoders.check_probe` compares, for
+encoders that should pass and that should not.
 """
 
 from __future__ import annotations
@@ -26,7 +27,14 @@ import numpy as np
 from provenance import provenance
 
 HERE = Path(__file__).resolve().parent
-OURS, TORCH = "onnxruntime", "torch"
+KINDS = {
+    "torch float32": {"backend": "transformers", "dtype": "float32"},
+    "torch bfloat16": {"backend": "transformers", "dtype": "bfloat16"},
+    "onnx float32": {"backend": "onnx", "dtype": "float32"},
+    "onnx int8": {"backend": "onnx", "dtype": "int8"},
+}
+"""Ways to run the model: options of `hybrid.load_encoder`."""
+REFERENCE, OURS, TORCH = "torch float32", "onnx float32", "sentence-transformers"
 QUERIES = 20  # single queries timed in each round
 WORDS_IN_TEXT = 60
 _COMMON = (
@@ -77,7 +85,7 @@ def main() -> None:
         "texts": {"number": len(texts), "words": WORDS_IN_TEXT, "source": source(options.corpus)},
         "load_average_before": round(load_before, 2),
         **({"note": options.note} if options.note else {}),
-        "results": {**warm(texts, options.rounds, options.threads), "cold_start_s": cold, "drift": drifts()},
+        "results": {**warm(texts, options.rounds), "cold_start_s": cold, "drift": drifts()},
     }
     options.output.parent.mkdir(parents=True, exist_ok=True)
     options.output.write_text(json.dumps(record, indent=2) + "\n")
@@ -108,6 +116,13 @@ def source(corpus: Path | None) -> str:
     return f"{corpus.parent.name}/{corpus.name}" if corpus else "random common words"
 
 
+def open_encoder(kind: str) -> Any:
+    """Load the bundled model to be run in one way."""
+    import hybrid
+
+    return hybrid.load_encoder("all-MiniLM-L6-v2", device="cpu", **KINDS[kind])
+
+
 def reference() -> Any:
     """Load the bundled model with sentence-transformers."""
     with warnings.catch_warnings():
@@ -126,8 +141,9 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def spread(values: list[float], digits: int) -> dict[str, float]:
-    """Return the median and the extremes."""
+    """Return the mean, the median and the extremes."""
     return {
+        "mean": round(statistics.fmean(values), digits),
         "median": round(statistics.median(values), digits),
         "min": round(min(values), digits),
         "max": round(max(values), digits),
@@ -146,35 +162,35 @@ def cold_starts(rounds: int) -> dict[str, dict[str, float]]:
     return {name: spread(values, 3) for name, values in times.items()}
 
 
-def warm(texts: list[str], rounds: int, threads: int) -> dict[str, Any]:
-    """Time both encoders on the same texts and queries, in turns, and compare their vectors."""
-    import torch
-
-    from hybrid.encoders import load
-
-    torch.set_num_threads(threads)
-    ours, model = load("minilm"), reference()
-    encoders: dict[str, Callable[[list[str]], Any]] = {
-        OURS: lambda batch: ours.encode_documents(batch).vectors,
-        TORCH: lambda batch: model.encode(batch, batch_size=32),
-    }
-    vectors = {name: encode(texts) for name, encode in encoders.items()}
-    rates: dict[str, list[float]] = {name: [] for name in encoders}
-    latencies: dict[str, list[float]] = {name: [] for name in encoders}
+def warm(texts: list[str], rounds: int) -> dict[str, Any]:
+    """Time every way on the same texts and queries, in turns, and compare the vectors."""
+    encoders = {kind: open_encoder(kind) for kind in KINDS}
+    vectors = {kind: encoder.encode_documents(texts).vectors for kind, encoder in encoders.items()}
+    rates: dict[str, list[float]] = {kind: [] for kind in encoders}
+    latencies: dict[str, list[float]] = {kind: [] for kind in encoders}
     for _ in range(rounds):
-        for name, encode in encoders.items():
-            rates[name].append(len(texts) / seconds(lambda encode=encode: encode(texts)))
+        for kind, encoder in encoders.items():
+            rates[kind].append(len(texts) / seconds(lambda e=encoder: e.encode_documents(texts)))
             one = [
-                seconds(lambda encode=encode, n=n: encode([f"what is {WORDS[n]}?"])) for n in range(QUERIES)
+                seconds(lambda e=encoder, n=n: e.encode_queries([f"what is {WORDS[n]}?"]))
+                for n in range(QUERIES)
             ]
-            latencies[name].append(1000 * statistics.median(one))
-    a, b = (vectors[name].astype(np.float64) for name in (OURS, TORCH))
+            latencies[kind].append(1000 * statistics.median(one))
+    return {
+        "texts_per_s": {kind: spread(values, 1) for kind, values in rates.items()},
+        "query_ms": {kind: spread(values, 2) for kind, values in latencies.items()},
+        "agreement": {kind: agreement(vectors[kind], vectors[REFERENCE]) for kind in KINDS},
+    }
+
+
+def agreement(vectors: Any, expected: Any) -> dict[str, float]:
+    """Return the mean and least cosine of two sets of vectors, and the largest difference of a number."""
+    a, b = vectors.astype(np.float64), expected.astype(np.float64)
     cosines = (a * b).sum(1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
     return {
-        "texts_per_s": {name: spread(values, 1) for name, values in rates.items()},
-        "query_ms": {name: spread(values, 2) for name, values in latencies.items()},
+        "cosine_mean": round(float(cosines.mean()), 6),
+        "cosine_min": round(float(cosines.min()), 6),
         "max_abs_difference": float(f"{np.abs(a - b).max():.2g}"),
-        "cosine_min": round(float(cosines.min()), 9),
     }
 
 
@@ -225,17 +241,13 @@ def variants() -> Iterator[tuple[str, Any]]:
 def table(record: dict[str, Any]) -> str:
     """Return the figures for people."""
     results = record["results"]
-    lines = [f"{'':24}{OURS:>14}{TORCH:>14}"]
-    for title, key in (
-        ("texts/s", "texts_per_s"),
-        ("one query, ms", "query_ms"),
-        ("cold, s", "cold_start_s"),
-    ):
-        values = results[key]
-        lines.append(f"{title:24}{values[OURS]['median']:>14}{values[TORCH]['median']:>14}")
-    lines.append(
-        f"max abs difference {results['max_abs_difference']:g}, least cosine {results['cosine_min']}"
-    )
+    lines = [f"{'':24}{'texts/s':>10}{'query, ms':>11}{'cosine mean':>13}{'least':>10}"]
+    for kind in KINDS:
+        rate, query, same = (results[key][kind] for key in ("texts_per_s", "query_ms", "agreement"))
+        lines.append(
+            f"{kind:24}{rate['mean']:>10}{query['mean']:>11}{same['cosine_mean']:>13}{same['cosine_min']:>10}"
+        )
+    lines += [f"cold start, {name:12} {found['mean']} s" for name, found in results["cold_start_s"].items()]
     lines.append(f"{'probe drift against':24}{'cosine min':>14}{'cosine max':>14}{'length max':>14}")
     for name, found in results["drift"].items():
         values = (found["cosine_min"], found["cosine_max"], found["length_max"])

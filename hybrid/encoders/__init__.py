@@ -2,6 +2,7 @@
 
 from hybrid.encoders.fingerprint import check_probe, differences, probe
 from hybrid.encoders.model import Model
+from hybrid.encoders.pool import Pool
 from hybrid.encoders.registry import load, register
 
-__all__ = ["load", "register", "differences", "probe", "check_probe", "Model"]
+__all__ = ["load", "register", "differences", "probe", "check_probe", "Model", "Pool"]

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from hybrid.batches import Representation
-from hybrid.encoders.checkpoint import Checkpoint, read_checkpoint
+from hybrid.encoders import onnx_loading
 from hybrid.encoders.families import Family, find
 from hybrid.encoders.layout import read_layout
-from hybrid.encoders.onnx_bert import OnnxBertEncoder
 from hybrid.encoders.request import Backend, Options, Request
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Encoder
 
 LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
     ("dense",): {
-        "onnx": "hybrid.encoders.loading:onnx",
+        "onnx": "hybrid.encoders.onnx_loading:load",
         "transformers": "hybrid.encoders.neural.dense:load",
         "sentence-transformers": "hybrid.encoders.neural.sentence:load",
     },
@@ -66,6 +64,10 @@ def load_folder(
             f"backend is {backend!r}; a model that gives {', '.join(request.gives)} runs with: "
             f"{', '.join(backends)}"
         )
+    if options.dtype == "int8" and backend != "onnx":
+        raise InputError(
+            f"dtype is 'int8', which only ONNX Runtime gives; give backend=\"onnx\", not {backend!r}"
+        )
     module, _, attribute = backends[backend].partition(":")
     loader: Callable[[Request], Encoder] = getattr(importlib.import_module(module), attribute)
     return loader(request)
@@ -75,60 +77,11 @@ def choose(request: Request, backends: tuple[str, ...]) -> Backend | str:
     """Return the backend to run a model with: the one asked for, else the lightest that can."""
     if request.options.backend != "auto":
         return request.options.backend
-    if "onnx" in backends and _fits_onnx(request):
+    if "onnx" in backends and onnx_loading.chosen(request):
         return "onnx"
     if "sentence-transformers" in backends and _needs_modules(request):
         return "sentence-transformers"
     return next(backend for backend in backends if backend != "onnx")
-
-
-def onnx(request: Request) -> OnnxBertEncoder:
-    """Load a BERT on ONNX Runtime: float32, on the processor.
-
-    Raises:
-        EncoderError: it is no such model.
-        InputError: an option cannot be had there.
-    """
-    options = request.options
-    for name, value, accepted in (
-        ("device", options.device, (None, "cpu")),
-        ("dtype", options.dtype, ("float32",)),
-        ("dimension", options.dimension, (None,)),
-    ):
-        if value not in accepted:
-            raise InputError(
-                f'{name} is {value!r}, which ONNX Runtime does not give here; give backend="transformers", '
-                f"or {name}={accepted[-1]!r}"
-            )
-    return OnnxBertEncoder(_checkpoint(request))
-
-
-def _checkpoint(request: Request) -> Checkpoint:
-    """Return the checkpoint as it was asked for."""
-    checkpoint = read_checkpoint(request.folder, request.name)
-    if request.pooling not in ("mean", "cls"):
-        raise InputError(f'pooling is {request.pooling!r}; for that, give backend="transformers"')
-    positions = checkpoint.bert.positions
-    if (request.max_tokens or 2) < 2 or (request.options.max_tokens or 0) > positions:
-        raise InputError(f"max_tokens is {request.max_tokens}; give a whole number from 2 to {positions}")
-    return replace(
-        checkpoint,
-        pooling=request.pooling,
-        normalize=request.normalize,
-        max_tokens=min(request.max_tokens or positions, positions),
-        query_prefix=request.query_prefix,
-        document_prefix=request.document_prefix,
-    )
-
-
-def _fits_onnx(request: Request) -> bool:
-    options = request.options
-    if options.device not in (None, "cpu") or options.dtype != "float32" or options.dimension is not None:
-        return False
-    try:
-        return request.pooling in ("mean", "cls") and read_checkpoint(request.folder) is not None
-    except EncoderError:
-        return False
 
 
 def _needs_modules(request: Request) -> bool:

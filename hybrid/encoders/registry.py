@@ -141,9 +141,12 @@ def _from_folder(folder: Path, options: Options) -> Encoder:
 
 def _from_hub(repo: str, options: Options) -> Encoder:
     from hybrid.encoders.loading import load_folder
+    from hybrid.encoders.onnx_loading import needs_file
     from hybrid.encoders.sources import commit, download
 
     folder = download(repo, options.revision, code=options.trust_remote_code)
+    if needs_file(folder, options):
+        folder = download(repo, options.revision, code=options.trust_remote_code, onnx=True)
     return load_folder(folder, repo, options, find(repo), commit(folder))
 
 

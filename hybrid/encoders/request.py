@@ -14,7 +14,7 @@ from hybrid.errors import EncoderError, InputError
 Backend: TypeAlias = Literal["auto", "onnx", "transformers", "sentence-transformers", "flagembedding"]
 """What runs a model; "auto" takes the lightest that can."""
 
-Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
+Dtype: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
 """What a model computes in; its vectors are float32 always."""
 
 
@@ -22,13 +22,14 @@ Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
 class Options:
     """How to load a model. What is None comes from its files, or else from what is known of it.
 
-    ``backend``: "onnx" (ONNX Runtime; float32 on the processor), "transformers", "sentence-transformers" or
-    "flagembedding"; "auto" takes the lightest that can run the model. ``device``: as torch names it; None for
-    cuda where there is one, else cpu. ``dtype``: what the model computes in. ``revision``: a commit, tag or
-    branch of the hub repository. ``family``: a known model whose prefixes, pooling and so on hold for this
-    one too (a copy of it, or a model fine-tuned from it). ``query_prefix``, ``document_prefix``: what stands
-    before each text. ``pooling``: "cls", "mean", "max" or "last". ``max_tokens``: longer texts are cut.
-    ``dimension``: how many of the first numbers of each vector are kept (Matryoshka).
+    ``backend``: "onnx" (ONNX Runtime; float32 or int8 on the processor), "transformers",
+    "sentence-transformers" or "flagembedding"; "auto" takes the lightest that can run the model. ``device``:
+    as torch names it; None for cuda where there is one, else cpu. ``dtype``: what the model computes in;
+    "int8" is for "onnx" alone. ``revision``: a commit, tag or branch of the hub repository. ``family``: a
+    known model whose prefixes, pooling and so on hold for this one too (a copy of it, or a model fine-tuned
+    from it). ``query_prefix``, ``document_prefix``: what stands before each text. ``pooling``: "cls", "mean",
+    "max" or "last". ``max_tokens``: longer texts are cut. ``dimension``: how many of the first numbers of
+    each vector are kept (Matryoshka).
     ``trust_remote_code``: run the Python files of the model's repository.
     """
 
@@ -47,7 +48,7 @@ class Options:
     def __post_init__(self) -> None:
         for name, accepted in (
             ("backend", ("auto", "onnx", "transformers", "sentence-transformers", "flagembedding")),
-            ("dtype", ("float32", "float16", "bfloat16")),
+            ("dtype", ("float32", "float16", "bfloat16", "int8")),
             ("pooling", (None, *ACCEPTED_POOLINGS)),
         ):
             if getattr(self, name) not in accepted:

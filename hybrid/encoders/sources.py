@@ -37,6 +37,7 @@ _SMALL = (
 """Files of a model besides its weights, in the repository's root."""
 
 _WEIGHTS = ("*.safetensors", "*.bin")
+_ONNX = ("onnx/model.onnx", "model.onnx")
 _MODULE = re.compile(r"(?:\w+_)?\d+_\w+/")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -64,11 +65,12 @@ def minilm_folder() -> Path:
         ) from error
 
 
-def download(repo: str, revision: str | None = None, *, code: bool = False) -> Path:
+def download(repo: str, revision: str | None = None, *, code: bool = False, onnx: bool = False) -> Path:
     """Return the folder of a hub repository's files at a revision; asks the network only for what is missing.
 
     Only what a model needs is downloaded: its configuration, tokenizer, modules and one form of its weights
-    (safetensors where there are any); with ``code``, its Python files.
+    (safetensors where there are any, else an ONNX file); with ``code``, its Python files; with ``onnx``, its
+    ONNX file too, if it has one.
 
     Raises:
         EncoderError: it cannot be had.
@@ -81,12 +83,13 @@ def download(repo: str, revision: str | None = None, *, code: bool = False) -> P
     try:
         with suppress(LocalEntryNotFoundError):  # nothing of it is cached: download it
             cached = Path(snapshot_download(repo, revision=revision, local_files_only=True))
-            if not missing(cached) and (not code or any(cached.glob("*.py"))):
+            complete = not missing(cached) and (not onnx or _has_onnx(cached))
+            if complete and (not code or any(cached.glob("*.py"))):
                 return cached
     except ValueError as error:
         raise EncoderError(f"{repo!r} is not a name that the Hugging Face hub knows: {error}") from error
     try:
-        files = _wanted(_listed(repo, revision), code=code)
+        files = _wanted(_listed(repo, revision), code=code, onnx=onnx)
         folder = Path(snapshot_download(repo, revision=revision, allow_patterns=files))
     except Exception as error:  # network, permission, unknown repository: many unrelated types
         lacks = f" (the files of it in {cached} lack {', '.join(missing(cached))})" if cached else ""
@@ -128,9 +131,13 @@ def _missing_weights(folder: Path) -> list[str]:
         with suppress(OSError, ValueError, KeyError, AttributeError):  # no index of weights
             named = set(json.loads(index.read_text("utf-8"))["weight_map"].values())
             return sorted(name for name in named if not (folder / name).is_file())
-    if any(path.is_file() for pattern in _WEIGHTS for path in folder.glob(pattern)):
+    if _has_onnx(folder) or any(path.is_file() for pattern in _WEIGHTS for path in folder.glob(pattern)):
         return []
     return ["model.safetensors"]
+
+
+def _has_onnx(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _ONNX)
 
 
 def _modules(folder: Path) -> list[str]:
@@ -156,7 +163,7 @@ def _listed(repo: str, revision: str | None) -> list[str]:
     return list(HfApi().list_repo_files(repo, revision=revision))
 
 
-def _wanted(files: list[str], *, code: bool) -> list[str]:
+def _wanted(files: list[str], *, code: bool, onnx: bool = False) -> list[str]:
     """Return the files to download, of all that a repository has."""
     wanted = [name for name in files if name in _SMALL or (code and name.endswith(".py") and "/" not in name)]
     places = {""} | {found.group() for name in files if (found := _MODULE.match(name))}
@@ -166,4 +173,11 @@ def _wanted(files: list[str], *, code: bool) -> list[str]:
         tensors = [name for name in inside if name.endswith((".safetensors", ".safetensors.index.json"))]
         pickled = [name for name in inside if name.endswith((".bin", ".bin.index.json"))]
         wanted += tensors or pickled
-    return wanted
+        onnx = onnx or (not place and not (tensors or pickled))
+    exported = next((name for name in _ONNX if name in files), None) if onnx else None
+    return wanted + [name for name in files if exported and _belongs(name, exported)]
+
+
+def _belongs(name: str, exported: str) -> bool:
+    """Return whether a file is an ONNX file or holds weights of it (``model.onnx_data``, ``.onnx.data``)."""
+    return name == exported or name.startswith((f"{exported}_data", f"{exported}.data"))

@@ -10,10 +10,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
+from hybrid.encoders import request
 from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError, MissingDependencyError
 
-Dtype: TypeAlias = Literal["float32", "float16", "bfloat16"]
+Dtype: TypeAlias = request.Dtype
 Head: TypeAlias = Literal["base", "mlm", "classification"]
 
 DTYPES = ("float32", "float16", "bfloat16")
