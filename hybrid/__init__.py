@@ -23,6 +23,7 @@ from hybrid.branches.bm25 import FieldWeights
 from hybrid.corpus import read, read_qrels, read_queries
 from hybrid.encoders import load as load_encoder
 from hybrid.encoders import register as register_encoder
+from hybrid.encoders.caching import EmbeddingCache, RedisCache, SQLiteCache
 from hybrid.engine import (
     BranchPart,
     Explanation,
@@ -107,6 +108,7 @@ __all__ = [
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",
     "Encoded", "DenseBatch", "SparseBatch", "TokenBatch",
+    "EmbeddingCache", "SQLiteCache", "RedisCache",
     # errors
     "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
     "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "BranchError", "StorageError",

@@ -93,7 +93,12 @@ def environment(threads: int, ours: bool) -> dict[str, str]:
         kept
         | offline
         | dict.fromkeys(THREAD_VARIABLES, str(threads))
-        | {"PYTHONPATH": os.pathsep.join(map(str, folders)), "PYTHONHASHSEED": "0", "TQDM_DISABLE": "1"}
+        | {
+            "PYTHONPATH": os.pathsep.join(map(str, folders)),
+            "PYTHONHASHSEED": "0",
+            "TQDM_DISABLE": "1",
+            "HYBRID_CACHE": "off",
+        }
     )
 
 

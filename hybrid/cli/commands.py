@@ -33,6 +33,7 @@ def create(options: argparse.Namespace) -> None:
         )
     with index:
         show.created(index)
+        show.encoded(index)
 
 
 def add(options: argparse.Namespace) -> None:
@@ -42,6 +43,7 @@ def add(options: argparse.Namespace) -> None:
         count = change(hybrid.read(options.corpus), progress)
         done = "written" if options.update else "added"
         show.line(f"{show.count(count, 'document')} {done}; {len(index):,} in all")
+        show.encoded(index)
 
 
 def delete(options: argparse.Namespace) -> None:

@@ -45,6 +45,13 @@ def created(index: hybrid.HybridIndex) -> None:
             )
 
 
+def encoded(index: hybrid.HybridIndex) -> None:
+    """Say what did not have to be encoded."""
+    for name, counts in index.stats().encoders.items():
+        if counts.cached:
+            line(f"{name}: {count(counts.encoded, 'text')} encoded, {counts.cached:,} found in the cache")
+
+
 def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | None) -> None:
     """Print hits as people like to read them."""
     from rich.console import Console

@@ -12,6 +12,7 @@ import numpy as np
 from hybrid.batches import Representation
 from hybrid.branches import Branch
 from hybrid.encoders import Model, check_probe, differences, load, probe
+from hybrid.encoders.caching import CachedModel, Counts, EmbeddingCache
 from hybrid.engine.passes import OnePass, needs
 from hybrid.errors import EncoderError, FingerprintError, InputError
 from hybrid.types import Encoder, Floats
@@ -22,11 +23,15 @@ class EncoderSet:
 
     ``stored`` maps models to what the index keeps of them (see `describe`); an encoder that
     differs from it, by its fingerprint or by the vectors it gives to the probe texts, is refused
-    the first time it is asked for, before it encodes anything.
+    the first time it is asked for, before it encodes anything. What they give is kept in ``cache``, if
+    there is one.
     """
 
     def __init__(
-        self, given: Mapping[str, Encoder] | None = None, stored: Mapping[str, Any] | None = None
+        self,
+        given: Mapping[str, Encoder] | None = None,
+        stored: Mapping[str, Any] | None = None,
+        cache: EmbeddingCache | None = None,
     ) -> None:
         self._given: dict[str, Model] = {}
         for model, encoder in (given or {}).items():
@@ -38,10 +43,11 @@ class EncoderSet:
                     f"encode_documents(), encode_queries() and say what it gives: {error}"
                 ) from error
         self._stored = dict(stored or {})
-        self._ready: dict[str, Model] = {}
+        self._cache = cache
+        self._ready: dict[str, CachedModel] = {}
         self._lock = threading.Lock()
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str) -> CachedModel:
         """Return a model, checked once.
 
         Raises:
@@ -53,9 +59,11 @@ class EncoderSet:
             with self._lock:
                 model = self._ready.get(name)
                 if model is None:
-                    model = self._given.get(name) or Model.of(name, load(name))
+                    plain = self._given.get(name) or Model.of(name, load(name))
+                    model = CachedModel.behind(plain, self._cache)
                     if name in self._stored:
                         verify(model, self._stored[name])
+                        model.expect(probes(self._stored[name]))
                     self._ready[name] = model
         return model
 
@@ -65,7 +73,14 @@ class EncoderSet:
 
     def describe(self, branches: Iterable[Branch]) -> dict[str, Any]:
         """Return what an index keeps of each model: its fingerprint and its probe vectors."""
-        return {name: describe(self.get(name), kinds) for name, kinds in needs(branches).items()}
+        described = {name: describe(self.get(name), kinds) for name, kinds in needs(branches).items()}
+        for name, model in described.items():
+            self.get(name).expect(probes(model))
+        return described
+
+    def counts(self) -> dict[str, Counts]:
+        """Return what each model was asked so far; models that were not needed yet are left out."""
+        return {name: model.counts() for name, model in sorted(self._ready.items())}
 
 
 def describe(model: Model, representations: Iterable[Representation]) -> dict[str, Any]:
@@ -102,9 +117,14 @@ def verify(model: Model, stored: Mapping[str, Any]) -> None:
             + "\n  ".join(lines)
             + "\nOpen the index with the model it was built with, or build it anew with this one."
         )
-    for kind, packed in stored["probes"].items():
+    for kind, rows in probes(stored).items():
         model.need([kind])
-        check_probe(_unpacked(packed), model.encoder, representation=kind)
+        check_probe(rows, model.encoder, representation=kind)
+
+
+def probes(described: Mapping[str, Any]) -> dict[Representation, Floats]:
+    """Return the probe vectors of a description, by representation."""
+    return {kind: _unpacked(packed) for kind, packed in described["probes"].items()}
 
 
 def _packed(rows: Floats) -> dict[str, Any]:

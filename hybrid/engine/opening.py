@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from hybrid.encoders.caching import CacheSetting, choose_cache
 from hybrid.engine.building import MEMORY
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
@@ -26,6 +27,7 @@ def create(
     overwrite: bool = False,
     progress: Progress | None = None,
     memory: int = MEMORY,
+    cache: CacheSetting = None,
 ) -> HybridIndex:
     """Create an index in the folder ``path``, and return it open for writing.
 
@@ -34,13 +36,18 @@ def create(
     them. ``memory``: how many bytes of documents and rows may be held meanwhile. If anything
     fails, nothing is left behind, and an index that was to be overwritten stays.
 
+    ``cache``: where embeddings of documents are kept, so that no text is encoded twice, not even after a
+    crash: a file's path, a ``redis://`` URL, a `SQLiteCache`, a `RedisCache`, or "off". Without it
+    ``HYBRID_CACHE`` says (`hybrid.encoders.caching.choose_cache`), else it is a file in the user's cache
+    folder, of at most 4 GiB.
+
     Raises:
         IndexExistsError: there is an index and ``overwrite`` is not set.
         InputError: a document or the pipeline is wrong.
         EncoderError: a model cannot be loaded.
     """
     pipeline = _checked_pipeline(pipeline if pipeline is not None else Pipeline())
-    encoder_set = EncoderSet(encoders)
+    encoder_set = EncoderSet(encoders, cache=choose_cache(cache))
     settings = {
         "pipeline": to_dict(pipeline),
         "branches": {branch.name: dict(branch.stored()) for branch in pipeline.stores},
@@ -61,13 +68,14 @@ def open(
     encoders: Mapping[str, Encoder] | None = None,
     rerankers: Mapping[str, Reranker] | None = None,
     check_encoders: bool = True,
+    cache: CacheSetting = None,
 ) -> HybridIndex:
     """Open the index in the folder ``path``: ``mode`` "r" to search, "w" to change it as well.
 
     ``pipeline`` replaces the stored one for this session: it may differ in everything that the
     stored data does not depend on (k1 and b, fusion, rerankers, depth), and leave branches out
     when reading. Encoders are loaded and checked against the index now, or, with
-    ``check_encoders=False``, when they are first needed.
+    ``check_encoders=False``, when they are first needed. ``cache``: as for `create`.
 
     Raises:
         NotAnIndexError: the folder holds no index.
@@ -78,13 +86,14 @@ def open(
     """
     if mode not in ("r", "w"):
         raise InputError(f"mode is {mode!r}; it is 'r' to search or 'w' to change the index as well")
+    chosen_cache = choose_cache(cache)
     store = Store.open(path, mode=mode)
     try:
         settings = store.settings
         stored = from_dict(settings["pipeline"])
         chosen = _checked_pipeline(pipeline if pipeline is not None else stored)
         _check_branches(chosen, settings["branches"], writing=mode == "w")
-        encoder_set = EncoderSet(encoders, settings["encoders"])
+        encoder_set = EncoderSet(encoders, settings["encoders"], chosen_cache)
         if check_encoders:
             for branch in chosen.stores:
                 if branch.model is not None:

@@ -201,6 +201,7 @@ class Reader:
             },
             branches=branches,
             fields=snapshot.fields(),
+            encoders=self._encoders.counts(),
         )
 
     def close(self) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from hybrid.encoders.caching import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,6 +16,8 @@ class Stats:
     ``bytes``: the size of the segment files. ``truncated``: per dense branch, how many live
     documents were longer than the encoder's window, so that their end was not encoded.
     ``branches``: further figures per branch. ``fields``: the metadata fields that can be filtered.
+    ``encoders``: per model, how many texts were encoded, found in the cache and truncated since this
+    index was opened.
     """
 
     generation: int
@@ -24,3 +28,4 @@ class Stats:
     truncated: Mapping[str, int]
     branches: Mapping[str, Mapping[str, int | float]]
     fields: tuple[str, ...]
+    encoders: Mapping[str, Counts] = field(default_factory=dict)

@@ -1,0 +1,35 @@
+"""Embeddings in memory: those of the queries asked last."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+
+
+class MemoryCache:
+    """Keeps the values used last, up to ``limit`` bytes; the others are forgotten."""
+
+    def __init__(self, limit: int) -> None:
+        """Take the limit in bytes."""
+        self.limit = limit
+        self._values: OrderedDict[bytes, bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
+        """Return the values of those keys that are there."""
+        with self._lock:
+            found = {key: self._values[key] for key in keys if key in self._values}
+            for key in found:
+                self._values.move_to_end(key)
+        return found
+
+    def put(self, values: Mapping[bytes, bytes]) -> None:
+        """Keep values."""
+        with self._lock:
+            for key, value in values.items():
+                self._bytes += len(value) - len(self._values.pop(key, b""))
+                self._values[key] = value
+            while self._bytes > self.limit:
+                self._bytes -= len(self._values.popitem(last=False)[1])
