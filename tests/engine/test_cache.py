@@ -211,7 +211,7 @@ def test_a_server_that_dies_in_the_middle(tmp_path, caplog, monkeypatch):
         class Killer(Windowed):
             def encode(self, texts, side, representations, progress=None):
                 if "banana" in texts:
-                    server.broken = b"!nonsense"
+                    server.broken = b"?nonsense\r\n"
                 return super().encode(texts, side, representations, progress)
 
         encoded, found, _ = build(tmp_path / "index", url, encoder=Killer())

@@ -12,7 +12,7 @@ from hybrid.errors import InputError, MissingDependencyError, StorageError
 
 PREFIX = b"hybrid:embedding:"
 SCHEMES = ("redis", "rediss", "unix")
-_TIMEOUT = 10.0
+_TIMEOUT = 5.0
 _KEYS = 256  # of one command, so that no answer is very long
 
 
