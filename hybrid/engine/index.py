@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
+from hybrid.engine.asynchronous import Source, changed, on_loop
 from hybrid.engine.building import MEMORY, add_documents
 from hybrid.engine.checks import checked_id, checked_list
 from hybrid.engine.reader import Reader
+from hybrid.engine.result import Result
 from hybrid.errors import FingerprintError, InputError, NotFoundError
-from hybrid.types import Document, Progress
+from hybrid.fusion import Fusion
+from hybrid.types import Document, Progress, Query
 
 
 class HybridIndex(Reader):
@@ -42,6 +47,50 @@ class HybridIndex(Reader):
     ) -> int:
         """Add documents, replacing those of the same ids, in one atomic commit; return how many."""
         return self._add(documents, progress, memory, replace=True)
+
+    async def asearch(
+        self,
+        query: str | Query,
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+        deadline: float | None = None,
+    ) -> Result:
+        """Do what `search` does, without holding up the event loop."""
+        search = partial(self.search, branches=branches, fusion=fusion, strict=strict, deadline=deadline)
+        return await asyncio.to_thread(search, query, k, where)
+
+    async def asearch_many(
+        self,
+        queries: Sequence[str | Query],
+        k: int = 10,
+        where: Mapping[str, Any] | None = None,
+        *,
+        branches: Sequence[str] | None = None,
+        fusion: Fusion | None = None,
+        strict: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Result]:
+        """Do what `search_many` does, without holding up the event loop, which calls ``progress``."""
+        search = partial(self.search_many, branches=branches, fusion=fusion, strict=strict)
+        return await asyncio.to_thread(search, queries, k, where, progress=on_loop(progress))
+
+    async def aadd(self, documents: Source, progress: Progress | None = None, *, memory: int = MEMORY) -> int:
+        """Do what `add` does, without holding up the event loop, which calls ``progress``.
+
+        ``documents`` may be an asynchronous iterable too; it is asked for documents as they are needed.
+        Cancelling leaves the index as it was, unless the commit had begun.
+        """
+        return await changed(partial(self.add, memory=memory), documents, progress)
+
+    async def aupdate(
+        self, documents: Source, progress: Progress | None = None, *, memory: int = MEMORY
+    ) -> int:
+        """Do what `update` does, as `aadd` does it."""
+        return await changed(partial(self.update, memory=memory), documents, progress)
 
     def delete(self, ids: Iterable[str], *, missing: Literal["error", "ignore"] = "error") -> int:
         """Delete documents by id in one atomic commit; return how many were there.
