@@ -65,6 +65,25 @@ class SparseBatch:
         indptr, entries = _entries(self.indptr, rows)
         return type(self)(indptr, self.terms[entries], self.weights[entries], self.truncated[rows])
 
+    def heaviest(self, most: int) -> Self:
+        """Return the texts with only so many of their terms, the heaviest; of equal weights the lower terms.
+
+        >>> batch = SparseBatch(
+        ...     np.array([0, 3]), np.int32([8, 3, 4]), np.float32([1, 1, 2]), np.array([False])
+        ... )
+        >>> batch.heaviest(2).terms.tolist()
+        [3, 4]
+        """
+        sizes = np.diff(self.indptr)
+        if not len(self.terms) or int(sizes.max()) <= most:
+            return self
+        text = np.repeat(np.arange(len(self)), sizes)
+        order = np.lexsort((self.terms, -self.weights, text))
+        place = np.arange(len(order)) - self.indptr[text]
+        kept = np.sort(order[place < most])
+        indptr = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.minimum(sizes, most))])
+        return type(self)(indptr, self.terms[kept], self.weights[kept], self.truncated)
+
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return all texts of all parts, in order."""

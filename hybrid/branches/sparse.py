@@ -16,10 +16,12 @@ from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import (
     HIGHEST_WEIGHT,
+    LearnedRows,
     SparseRows,
     SparseScorer,
     SparseStatistics,
     top_of_each,
+    truncated_flags,
     weights_scorer,
 )
 from hybrid.ranking import Ranking
@@ -41,25 +43,35 @@ class Sparse:
     ``query_cut`` is None for exact results. With a number, only so many of the query's terms, the
     heaviest, list candidates, which are then scored by all terms: faster for long queries, and some of
     the best documents may be missing. It may be changed on a built index.
+
+    ``document_terms`` and ``query_terms``: how many terms of what the model gives are kept, the heaviest;
+    None for all. The score is that of what is kept. ``query_terms`` may be changed on a built index.
     """
 
     model: str | None = None
     query_cut: int | None = None
     name: str = "sparse"
+    document_terms: int | None = None
+    query_terms: int | None = None
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = True
-    rows: ClassVar[type[Rows]] = SparseRows
+    rows: ClassVar[type[Rows]] = LearnedRows
     representation: ClassVar[Representation | None] = "sparse"
 
     def __post_init__(self) -> None:
         if self.model is not None and (not isinstance(self.model, str) or not self.model):
             raise PipelineError(f"model is {self.model!r}; give a model's name")
-        cut = self.query_cut
-        if cut is not None and (not isinstance(cut, int) or isinstance(cut, bool) or cut < 1):
-            raise PipelineError(
-                f"query_cut is {cut!r}; give a whole number of at least 1, or None for all terms"
-            )
+        for name in ("query_cut", "document_terms", "query_terms"):
+            most = getattr(self, name)
+            if most is not None and (not isinstance(most, int) or isinstance(most, bool) or most < 1):
+                raise PipelineError(
+                    f"{name} is {most!r}; give a whole number of at least 1, or None for all terms"
+                )
+            if most is not None and self.model is None and name != "query_cut":
+                raise PipelineError(
+                    f"{name} is {most!r}, and the branch has no model whose terms it could cut"
+                )
 
     def __repr__(self) -> str:
         """Show what differs from the defaults."""
@@ -67,11 +79,15 @@ class Sparse:
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the postings depend on."""
-        return {"weights": "float16", **({"model": self.model} if self.model is not None else {})}
+        return {
+            "weights": "float16",
+            **({"model": self.model} if self.model is not None else {}),
+            **({"document_terms": self.document_terms} if self.document_terms is not None else {}),
+        }
 
     def encode_documents(
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
-    ) -> SparseRows:
+    ) -> LearnedRows:
         """Encode the documents that bring no weights; check the weights that are brought."""
         rows: dict[int, Mapping[str, float]] = {}
         for n, document in enumerate(documents):
@@ -89,16 +105,18 @@ class Sparse:
                 f"no model; give Document(..., vectors={{{self.name!r}: {{'term': 1.0}}}}), an empty mapping "
                 "for none, or give the branch a model"
             )
-        given = SparseRows.from_weights(list(rows.values()))
+        given = LearnedRows(SparseRows.from_weights(list(rows.values())), np.zeros(len(rows), np.bool_))
         if not rest or self.model is None:
             return given
         encoder = encoders.sparse(self.model)
         batch = encoder.encode_documents([documents[n].content for n in rest], progress)
         self._check(batch, len(encoder.vocabulary), HIGHEST_WEIGHT)
-        encoded = SparseRows.from_batch(batch, encoder.vocabulary)
+        if self.document_terms is not None:
+            batch = batch.heaviest(self.document_terms)
+        encoded = LearnedRows(SparseRows.from_batch(batch, encoder.vocabulary), batch.truncated)
         if not rows:
             return encoded
-        return SparseRows.concat([given, encoded]).take(np.argsort([*rows, *rest]))
+        return LearnedRows.concat([given, encoded]).take(np.argsort([*rows, *rest]))
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[Mapping[str, float]]:
         """Encode the queries that bring no weights; check the weights that are brought."""
@@ -117,6 +135,8 @@ class Sparse:
             encoder = encoders.sparse(self.model)
             batch = encoder.encode_queries([queries[n].text for n in rest])
             self._check(batch, len(encoder.vocabulary), _HIGHEST_QUERY_WEIGHT)
+            if self.query_terms is not None:
+                batch = batch.heaviest(self.query_terms)
             found |= zip(rest, by_term(batch, encoder.vocabulary), strict=True)
         return [found[n] for n in range(len(queries))]
 
@@ -154,9 +174,19 @@ class Sparse:
             raise EncoderError(f"model {self.model!r} gave a term outside its vocabulary of {terms}")
 
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
-        """Return how many weights are stored (those of deleted documents too, until they are merged away)."""
+        """Return how many weights are stored, and how many live documents were longer than the window.
+
+        The weights of deleted documents count too, until they are merged away.
+        """
         statistics = SparseStatistics.of(snapshot, self.name)
-        return {"weights": sum(postings.docs.size for postings in statistics.postings)}
+        truncated = 0
+        for view, postings in zip(snapshot.segments, statistics.postings, strict=True):
+            flags = truncated_flags(view.segment, self.name, postings.documents)
+            truncated += int(flags.sum() if view.live is None else flags[view.live].sum())
+        return {
+            "weights": sum(postings.docs.size for postings in statistics.postings),
+            **({"truncated": truncated} if self.model is not None else {}),
+        }
 
 
 def by_term(batch: SparseBatch, vocabulary: Sequence[str]) -> list[Mapping[str, float]]:

@@ -13,7 +13,7 @@ class Stats:
     """Figures of one generation of an index.
 
     ``documents``: live ones. ``deleted``: dead ones whose space `optimize` will win back.
-    ``bytes``: the size of the segment files. ``truncated``: per dense branch, how many live
+    ``bytes``: the size of the segment files. ``truncated``: per branch with a model, how many live
     documents were longer than the encoder's window, so that their end was not encoded.
     ``branches``: further figures per branch. ``fields``: the metadata fields that can be filtered.
     ``encoders``: per model, how many texts were encoded, found in the cache and truncated since this

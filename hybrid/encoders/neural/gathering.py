@@ -53,20 +53,6 @@ def highest_by_term(ids: Sequence[int], weights: Floats, without: Collection[int
     return terms[kept], highest[kept]
 
 
-def heaviest(row: SparseRow, most: int | None) -> SparseRow:
-    """Return the heaviest terms of a text; of equal weights the lower term, in ascending order of terms.
-
-    >>> terms, weights = heaviest((np.int32([3, 4, 8]), np.float32([1, 2, 1])), 2)
-    >>> terms.tolist(), weights.tolist()
-    ([3, 4], [1.0, 2.0])
-    """
-    terms, weights = row
-    if most is None or len(terms) <= most:
-        return row
-    kept = np.sort(np.lexsort((terms, -weights))[:most])
-    return terms[kept], weights[kept]
-
-
 def check_finite(numbers: Floats, name: str) -> Floats:
     """Return the numbers.
 

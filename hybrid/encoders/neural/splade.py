@@ -148,8 +148,11 @@ class Splade:
             weights[:, self._dropped] = 0
             for n, row in zip(ran.positions.tolist(), weights, strict=True):
                 terms = np.flatnonzero(row).astype(np.int32)
-                rows[n] = gathering.heaviest((terms, row[terms]), self._layout.most)
-        return gathering.sparse_batch(rows, tokens.truncated).take(distinct.source)
+                rows[n] = (terms, row[terms])
+        batch = gathering.sparse_batch(rows, tokens.truncated)
+        if self._layout.most is not None:
+            batch = batch.heaviest(self._layout.most)
+        return batch if len(batch) == len(texts) else batch.take(distinct.source)
 
     def _weights(self, ran: Ran) -> Any:
         """Return a torch tensor of float32, shape (batch, vocabulary)."""

@@ -1,0 +1,190 @@
+"""What every encoder promises, whatever it gives and whatever runs it. A new one is added to ``KINDS``."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hybrid
+from hybrid.batches import Encoded
+from hybrid.encoders import Model
+from hybrid.errors import InputError
+from tests.encoders import checkpoints
+
+TEXTS = [
+    "hello world",
+    "",
+    "what is a cell? the river and the music",
+    "hello",
+    "x" * 100,
+    "Größe 東京",
+    "a b c",
+]
+LONG = 4  # the text that is longer than each window
+TOLERANCE = 1e-5
+"""How far a text's numbers may depend on the texts it is encoded with."""
+
+
+def load(folder: Path, **options) -> Any:
+    return hybrid.load_encoder(str(folder), device="cpu", **options)
+
+
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "bge-m3": lambda path: load(checkpoints.save_bge_m3(path / "m3")),
+    "bge-m3 on FlagEmbedding": lambda path: load(
+        checkpoints.save_bge_m3(path / "m3"), backend="flagembedding"
+    ),
+    "splade": lambda path: load(checkpoints.save_splade(path)),
+    "inference-free": lambda path: load(checkpoints.save_inference_free(path)),
+    "opensearch": lambda path: load(checkpoints.save_opensearch_doc(path / "doc")),
+    "colbert": lambda path: load(checkpoints.save_stanford_colbert(path / "colbert")),
+    "pylate": lambda path: load(checkpoints.save_pylate(path / "pylate")),
+    "transformer": lambda path: load(checkpoints.save_bert(path / "bert"), pooling="mean"),
+}
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def model(request, tmp_path_factory) -> Model:
+    folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
+    return Model.of(request.param, KINDS[request.param](folder))
+
+
+def rows(encoded: Encoded, kinds) -> list[dict[str, Any]]:
+    """Return what each text became, as plain values."""
+    found: list[dict[str, Any]] = [{} for _ in range(len(encoded))]
+    for kind in kinds:
+        batch = encoded[kind]
+        for n, row in enumerate(found):
+            if kind == "dense":
+                row[kind] = batch.vectors[n]
+                continue
+            part = slice(int(batch.indptr[n]), int(batch.indptr[n + 1]))
+            values = batch.vectors if kind == "tokens" else batch.weights
+            row[kind] = values[part]
+            if kind == "sparse":
+                row["terms"] = batch.terms[part]
+    return found
+
+
+def encode(model: Model, texts, side="document") -> list[dict[str, Any]]:
+    return rows(both(model, texts, side), model.representations)
+
+
+def both(model: Model, texts, side="document", progress=None) -> Encoded:
+    return model.encode(texts, side, model.representations, progress)
+
+
+def assert_close(one: dict[str, Any], other: dict[str, Any]) -> None:
+    for name, values in one.items():
+        if name == "terms":
+            assert values.tolist() == other[name].tolist()
+        else:
+            np.testing.assert_allclose(values, other[name], atol=TOLERANCE, rtol=1e-4)
+
+
+SIDES = pytest.mark.parametrize("side", ["document", "query"])
+
+
+@SIDES
+def test_order_is_that_of_the_texts(model, side):
+    order = [3, 0, 6, 5, 2, 4, 1]
+    there, here = encode(model, TEXTS, side), encode(model, [TEXTS[n] for n in order], side)
+    for row, n in zip(here, order, strict=True):
+        assert_close(row, there[n])
+
+
+@SIDES
+def test_a_text_alone_is_what_it_is_among_others(model, side):
+    for text, row in zip(TEXTS, encode(model, TEXTS, side), strict=True):
+        assert_close(encode(model, [text], side)[0], row)
+
+
+@SIDES
+def test_equal_texts_are_equal(model, side):
+    found = encode(model, ["hello", "world", "hello", "hello"], side)
+    for name, values in found[0].items():
+        assert np.array_equal(values, found[2][name])
+        assert np.array_equal(values, found[3][name])
+    assert any(not np.array_equal(values, found[1][name]) for name, values in found[0].items())
+
+
+@SIDES
+def test_no_text_is_no_row(model, side):
+    encoded = both(model, [], side)
+    assert len(encoded) == 0
+    for kind in model.representations:
+        assert len(encoded[kind]) == 0
+
+
+@SIDES
+def test_shapes_types_and_ranges(model, side):
+    encoded = both(model, TEXTS, side)
+    for kind in model.representations:
+        batch = encoded[kind]
+        assert batch.truncated.shape == (len(TEXTS),)
+        assert batch.truncated.dtype == np.bool_
+        if kind == "dense":
+            assert batch.vectors.dtype == np.float32
+            assert batch.vectors.shape == (len(TEXTS), model.says("dimension"))
+            if model.says("normalized"):
+                np.testing.assert_allclose(np.linalg.norm(batch.vectors, axis=1), 1, atol=1e-5)
+        elif kind == "sparse":
+            assert (batch.terms.dtype, batch.weights.dtype) == (np.int32, np.float32)
+            assert (batch.weights > 0).all()
+            assert np.isfinite(batch.weights).all()
+            assert ((batch.terms >= 0) & (batch.terms < len(model.says("vocabulary")))).all()
+            for a, b in itertools.pairwise(batch.indptr.tolist()):
+                assert len(set(batch.terms[a:b].tolist())) == b - a
+        else:
+            assert batch.vectors.dtype == np.float32
+            assert batch.vectors.shape == (batch.indptr[-1], model.says("token_dimension"))
+            np.testing.assert_allclose(np.linalg.norm(batch.vectors, axis=1), 1, atol=1e-5)
+    if "sparse" in model.representations:
+        assert len(set(model.says("vocabulary"))) == len(model.says("vocabulary"))
+
+
+def test_long_texts_are_flagged(model):
+    encoded = both(model, TEXTS)
+    for kind in model.representations:
+        assert np.flatnonzero(encoded[kind].truncated).tolist() == [LONG]
+
+
+def test_threads_may_ask_at_once(model):
+    expected = encode(model, TEXTS)
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: encode(model, TEXTS), range(4)):
+            for one, other in zip(found, expected, strict=True):
+                assert_close(one, other)
+
+
+def test_the_fingerprint_is_plain_and_stable(model):
+    first = dict(model.fingerprint())
+    assert all(isinstance(key, str) and isinstance(value, str | int | bool) for key, value in first.items())
+    assert json.loads(json.dumps(first)) == first
+    encode(model, ["hello"])
+    assert dict(model.fingerprint()) == first
+
+
+def test_progress_ends_where_it_said(model):
+    seen = []
+    both(model, TEXTS, progress=lambda *step: seen.append(step))
+    assert {total for _, _, total in seen} == {len(TEXTS)}
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert (seen[0][1], seen[-1][1]) == (0, len(TEXTS))
+
+
+@SIDES
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [("hello", "single string"), (["a", 7], "text 1 is a int"), (["\ud800"], "lone surrogate")],
+)
+def test_what_is_no_text_is_refused(model, side, texts, message):
+    with pytest.raises(InputError, match=message):
+        both(model, texts, side)
