@@ -11,6 +11,7 @@ _CORPUS = (
     "python:stdlib, or python:PACKAGE"
 )
 _QUERIES = "queries.jsonl(.gz), a .tsv of id and text, or a .txt"
+_QRELS = "judgements, in TREC's form or BEIR's"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -73,7 +74,7 @@ def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     eval = _command(commands, "eval", "measure run files, of any system, and compare them", index=False)
-    eval.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+    eval.add_argument("qrels", metavar="QRELS", help=_QRELS)
     eval.add_argument("runs", metavar="RUN", nargs="+", help="a TREC run file, or BEIR's .json")
     eval.add_argument(
         "-m", "--measures", metavar="M", nargs="+", default=["nDCG@10"], help="such as nDCG@10 R@100 AP RR"
@@ -84,10 +85,13 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     eval.add_argument("--json", action="store_true", help="print JSON, for programs")
 
     diagnose = _command(commands, "diagnose", "show what each branch knows, and what fusing could win")
-    tune = _command(commands, "tune", "choose branches, weights and parameters on judged queries")
-    for parser in (diagnose, tune):
-        parser.add_argument("queries", metavar="QUERIES", help=_QUERIES)
-        parser.add_argument("qrels", metavar="QRELS", help="judgements, in TREC's form or BEIR's")
+    tune = _command(commands, "tune", "choose branches, weights and parameters on judged queries, or on none")
+    tune.epilog = "Without QUERIES and QRELS, weights are chosen on queries made from the collection itself."
+    for parser, needed in ((diagnose, None), (tune, "?")):
+        parser.add_argument("queries", metavar="QUERIES", nargs=needed, help=_QUERIES)
+        parser.add_argument(
+            "qrels", metavar="QRELS", nargs=needed, help="judgements, in TREC's form or BEIR's"
+        )
         parser.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
         parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     tune.add_argument("-o", "--output", required=True, metavar="RECIPE", help="the recipe to write")

@@ -9,13 +9,19 @@ from typing import Any
 import hybrid
 from hybrid.cli import show
 from hybrid.cli.tables import figure, table
-from hybrid.evaluation import Diagnosis, Tuned, diagnose, tune
+from hybrid.errors import InputError
+from hybrid.evaluation import Diagnosis, Tuned, diagnose, tune, tune_unjudged
 
 SHOWN = 10
 
 
 def tune_index(options: argparse.Namespace) -> None:
-    """``hybrid tune INDEX QUERIES QRELS -o RECIPE``."""
+    """``hybrid tune INDEX [QUERIES QRELS] -o RECIPE``."""
+    if options.queries is None:
+        _tune_unjudged(options)
+        return
+    if options.qrels is None:
+        raise InputError("QUERIES are given and QRELS are not; give both, or none to make queries")
     queries, qrels = hybrid.read_queries(options.queries), hybrid.read_qrels(options.qrels)
     with hybrid.open(options.index) as index:
         tuned = tune(
@@ -38,9 +44,34 @@ def tune_index(options: argparse.Namespace) -> None:
     rows.append(["recommended", "", figure(tuned.held_out)])
     table([show.count(tuned.queries, "query"), "settings", f"{tuned.measure}, held out"], rows)
     low, high = tuned.interval
-    show.line(
-        f"95% interval of what is recommended: [{figure(low)}, {figure(high)}]; recipe in {options.output}"
-    )
+    show.line(f"95% interval of what is recommended: [{figure(low)}, {figure(high)}]")
+    show.line(f"recipe in {options.output}")
+
+
+def _tune_unjudged(options: argparse.Namespace) -> None:
+    with hybrid.open(options.index) as index:
+        found = tune_unjudged(index, seed=options.seed)
+    hybrid.write_recipe(found.pipeline, options.output)
+    if options.json:
+        show.json_line(
+            {
+                "sentence": found.sentence,
+                "recipe": hybrid.format_recipe(found.pipeline),
+                "made_queries": found.queries,
+                "alone": dict(found.alone),
+                "fused": found.fused,
+                "weights": dict(found.weights),
+            }
+        )
+        return
+    show.line(found.sentence)
+    show.line("")
+    rows = [
+        [f"{name} alone", figure(value), f"{found.weights[name]:g}"] for name, value in found.alone.items()
+    ]
+    rows.append(["recommended", figure(found.fused), ""])
+    table([show.count(found.queries, "made query"), "nDCG@10", "weight"], rows)
+    show.line(f"recipe in {options.output}")
 
 
 def _tuned_record(tuned: Tuned) -> dict[str, Any]:

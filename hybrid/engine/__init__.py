@@ -1,5 +1,6 @@
 """The engine: create, open, change, search and explain an index."""
 
+from hybrid.engine.cloning import clone
 from hybrid.engine.completing import Completed, complete
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
@@ -18,6 +19,7 @@ __all__ = [
     "Retrieved",
     "StagePart",
     "Stats",
+    "clone",
     "complete",
     "create",
     "open",

@@ -1,5 +1,6 @@
 """Evaluation: runs, judgements, measures, and how sure one can be of them."""
 
+from hybrid.evaluation.clozes import Cloze, make_clozes
 from hybrid.evaluation.comparing import Comparison, QueryDifference, compare, query_differences
 from hybrid.evaluation.diagnosis import BranchDiagnosis, Diagnosis, Disagreement, FusionPoint, diagnose
 from hybrid.evaluation.measures import Evaluation, Qrels, evaluate, judged_warning, parse_measures
@@ -16,9 +17,11 @@ from hybrid.evaluation.scores import Scores
 from hybrid.evaluation.selection import Selection, select
 from hybrid.evaluation.settings import Grid, Setting, settings, variants
 from hybrid.evaluation.tuning import FamilyResult, Tuned, tune
+from hybrid.evaluation.unjudged import Unjudged, tune_unjudged
 
 __all__ = [
     "BranchDiagnosis",
+    "Cloze",
     "Comparison",
     "Diagnosis",
     "Disagreement",
@@ -34,6 +37,7 @@ __all__ = [
     "Selection",
     "Setting",
     "Tuned",
+    "Unjudged",
     "bootstrap_interval",
     "compare",
     "diagnose",
@@ -41,6 +45,7 @@ __all__ = [
     "evaluate",
     "holm",
     "judged_warning",
+    "make_clozes",
     "parse_measures",
     "query_differences",
     "randomisation_test",
@@ -49,6 +54,7 @@ __all__ = [
     "settings",
     "t_test",
     "tune",
+    "tune_unjudged",
     "variants",
     "write_run",
 ]

@@ -1,6 +1,7 @@
 """The index on disk: one folder, immutable segments, one catalogue, one atomic commit."""
 
 from hybrid.index.catalog import FORMAT_VERSION
+from hybrid.index.cloning import clone_folder
 from hybrid.index.documents import DocumentRows, check_documents
 from hybrid.index.filters import parse_filter
 from hybrid.index.rows import Rows
@@ -22,5 +23,6 @@ __all__ = [
     "Store",
     "Transaction",
     "check_documents",
+    "clone_folder",
     "parse_filter",
 ]

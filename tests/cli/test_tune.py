@@ -85,3 +85,25 @@ def test_diagnose(files, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["branches"][0]["mean"] == found["best_fixed"] == found["oracle"]
     assert found["union_recall"] == found["branches"][0]["recall"]
+
+
+def test_without_judgements(files, capsys):
+    folder = files / "sentences"
+    rng = random.Random(1)
+    texts = [". ".join(" ".join(rng.choices("abcdefghij", k=6)) for _ in range(3)) for _ in range(60)]
+    documents = [hybrid.Document(f"d{n}", text) for n, text in enumerate(texts)]
+    hybrid.create(folder, documents, hybrid.Pipeline([hybrid.BM25(analyzer="simple")])).close()
+    assert main(["tune", str(folder), "-o", str(files / "unjudged.toml")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        "Keep bm25 alone: chosen on 60 queries made from the collection; judge real ones to be sure."
+    )
+    assert [branch.name for branch in hybrid.read_recipe(files / "unjudged.toml").branches] == ["bm25"]
+    assert main(["tune", str(folder), "-o", str(files / "unjudged.toml"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["weights"] == {"bm25": 1.0}
+
+
+def test_queries_need_judgements(files, capsys):
+    arguments = ["tune", files / "index", files / "queries.tsv", "-o", files / "out.toml"]
+    assert main([str(argument) for argument in arguments]) == 2
+    assert "give both" in capsys.readouterr().err
