@@ -16,6 +16,7 @@ import hybrid
 from hybrid.cli import show
 from hybrid.cli.evaluating import evaluate_runs
 from hybrid.cli.progress import progress_bars
+from hybrid.cli.tables import table
 from hybrid.cli.tuning import diagnose_index, tune_index
 from hybrid.errors import FilterError, InputError
 from hybrid.types import Progress
@@ -144,6 +145,21 @@ def export(options: argparse.Namespace) -> None:
         show.line(f"{show.count(len(index), 'document')} in {options.output}")
 
 
+def models(options: argparse.Namespace) -> None:
+    """``hybrid models``."""
+    from hybrid.encoders.families import as_markdown, families
+
+    if options.markdown:
+        sys.stdout.write(as_markdown())
+    else:
+        head = ("model", "gives", "dimension", "tokens", "licence")
+        rows = [
+            (f.aliases[0], "+".join(f.gives), str(f.dimension or ""), f"{f.max_tokens:,}", f.licence)
+            for f in families()
+        ]
+        table(head, rows)
+
+
 def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
     for document in index.documents():
         record: dict[str, Any] = {"_id": document.id, "title": document.title, "text": document.text}
@@ -195,4 +211,5 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "stats": stats,
     "optimize": optimize,
     "export": export,
+    "models": models,
 }

@@ -112,6 +112,8 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     export.add_argument(
         "-o", "--output", metavar="FILE", help="a .jsonl or .jsonl.gz file (default: standard output)"
     )
+    models = _command(commands, "models", "list the models that need no configuration", index=False)
+    models.add_argument("--markdown", action="store_true", help="print the page docs/models.md")
 
 
 def _positive(text: str) -> int:

@@ -1,8 +1,19 @@
 """Text to vectors: encoders by name, and the check that an index meets the encoder it was built with."""
 
-from hybrid.encoders.fingerprint import check_probe, differences, probe
+from hybrid.encoders.fingerprint import TOLERANCE, TOLERANCES, check_probe, differences, probe, remedy
 from hybrid.encoders.model import Model
 from hybrid.encoders.pool import Pool
 from hybrid.encoders.registry import load, register
 
-__all__ = ["load", "register", "differences", "probe", "check_probe", "Model", "Pool"]
+__all__ = [
+    "load",
+    "register",
+    "differences",
+    "remedy",
+    "probe",
+    "check_probe",
+    "TOLERANCE",
+    "TOLERANCES",
+    "Model",
+    "Pool",
+]

@@ -28,7 +28,7 @@ PROBE_DOCUMENTS = (
 PROBE_QUERY = "how does a cell divide?"
 
 TOLERANCE = 1e-5
-"""How far a probe may drift: in cosine distance, and in relative length.
+"""How far a float32 probe may drift: in cosine distance, and in relative length.
 
 Measured on all-MiniLM-L6-v2 (``eval/encoders.py``): torch float32 drifts by at most 6e-13 in cosine
 and 5e-7 in length, so every float32 runtime passes. bfloat16 drifts by at least 4e-5 in cosine on
@@ -36,19 +36,54 @@ every probe, weights rounded to int8 by 3e-4, dynamic int8 by 4e-2, another pool
 another window by 7e-2 on the long probe: each of them fails.
 """
 
+TOLERANCES: Mapping[object, float] = {"float16": 1e-4, "bfloat16": 1e-3}
+"""How far the probes of a model that computes in fewer bits may drift; float32's holds elsewhere.
+
+Measured on all-MiniLM-L6-v2 (``eval/dtypes.py``): what may change without changing the model (other texts in
+the batch, other attention kernels, sentence-transformers) drifts by at most 6e-7 in cosine for float16 and
+3.3e-5 for bfloat16, in a model of 6 layers; deeper ones add up more. A short prefix drifts by 9e-3, another
+pooling by 3e-1. What is too small for the probes shows in the fingerprint: dtype, weights, prefixes.
+"""
+
+OPTIONS = ("dtype", "query_prefix", "document_prefix", "pooling", "max_tokens", "dimension")
+"""Entries of a fingerprint that can be chosen when a model is loaded."""
+
 
 def differences(stored: Mapping[str, object], current: Mapping[str, object]) -> list[str]:
     """Return how two fingerprints differ, one readable line for each difference, by name.
+
+    A revision names files; where the files are known to be the same, another name for them is no difference.
 
     >>> differences({"pooling": "mean", "dimension": 3}, {"pooling": "cls", "dimension": 3})
     ["pooling: index has 'mean', encoder has 'cls'"]
     """
     lines = []
-    for name in sorted({*stored, *current}):
+    names = {*stored, *current}
+    if "weights" in stored and all(
+        _spell(stored, name) == _spell(current, name) for name in names - {"revision"}
+    ):
+        names.discard("revision")
+    for name in sorted(names):
         then, now = _spell(stored, name), _spell(current, name)
         if then != now:
             lines.append(f"{name}: index has {then}, encoder has {now}")
     return lines
+
+
+def remedy(name: str, stored: Mapping[str, object], current: Mapping[str, object]) -> str:
+    """Return how to load the model that an index was built with, as far as options can do it.
+
+    >>> remedy("m", {"weights": "w", "dtype": "float16"}, {"weights": "w", "dtype": "float32"})
+    "Load it as it was: encoders={'m': hybrid.load_encoder('m', dtype='float16')}"
+    """
+    if stored.get("weights") == current.get("weights"):
+        wanted = {key: stored[key] for key in OPTIONS if key in stored and stored[key] != current.get(key)}
+    else:
+        wanted = {"revision": stored["revision"]} if stored.get("revision") else {}
+    if not wanted:
+        return "Open the index with the model it was built with"
+    options = "".join(f", {key}={value!r}" for key, value in wanted.items())
+    return f"Load it as it was: encoders={{{name!r}: hybrid.load_encoder({name!r}{options})}}"
 
 
 def _spell(fingerprint: Mapping[str, object], name: str) -> str:

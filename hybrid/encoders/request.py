@@ -133,9 +133,14 @@ class Request:
 
     @property
     def max_tokens(self) -> int | None:
-        """The longest text, in tokens; None leaves it to tokenizer and model."""
+        """The longest text asked for, or else stated."""
+        return self.options.max_tokens or self.stated_tokens
+
+    @property
+    def stated_tokens(self) -> int | None:
+        """The longest text by the model's files, or as known, in tokens; None leaves it to the tokenizer."""
         known = self.family.max_tokens if self.family and not self.layout.modules else None
-        return self.options.max_tokens or self.layout.max_tokens or known
+        return self.layout.max_tokens or known
 
     def trusted(self) -> bool:
         """Return whether the model's own Python code is run.

@@ -11,7 +11,7 @@ import numpy as np
 
 from hybrid.batches import Representation
 from hybrid.branches import Branch
-from hybrid.encoders import Model, check_probe, differences, load, probe
+from hybrid.encoders import TOLERANCE, TOLERANCES, Model, check_probe, differences, load, probe, remedy
 from hybrid.encoders.caching import CachedModel, Counts, EmbeddingCache
 from hybrid.engine.passes import OnePass, needs
 from hybrid.errors import EncoderError, FingerprintError, InputError
@@ -110,16 +110,18 @@ def verify(model: Model, stored: Mapping[str, Any]) -> None:
     Raises:
         FingerprintError: it says what differs.
     """
-    lines = differences(stored["fingerprint"], model.fingerprint())
+    then, now = stored["fingerprint"], model.fingerprint()
+    lines = differences(then, now)
     if lines:
         raise FingerprintError(
             f"model {model.name!r} is not the one this index was built with:\n  "
             + "\n  ".join(lines)
-            + "\nOpen the index with the model it was built with, or build it anew with this one."
+            + f"\n{remedy(model.name, then, now)}, or build the index anew with this one."
         )
     for kind, rows in probes(stored).items():
         model.need([kind])
-        check_probe(rows, model.encoder, representation=kind)
+        tolerance = TOLERANCES.get(then.get("dtype"), TOLERANCE)
+        check_probe(rows, model.encoder, tolerance, kind)
 
 
 def probes(described: Mapping[str, Any]) -> dict[Representation, Floats]:

@@ -10,8 +10,8 @@ from hybrid.encoders.families.family import Family, families
 HEADER = """# Models
 
 What this package knows of published models. `hybrid.load_encoder("e5-base-v2")` and
-`hybrid.Dense("e5-base-v2")` use it: the right prefixes, pooling and window without being told. Any other model
-works from its own sentence-transformers configuration, and a plain transformers model with `pooling=`.
+`hybrid.Dense("e5-base-v2")` use it: the right prefixes, pooling and window without being told. Any other
+model works from its own sentence-transformers configuration, and a plain transformers model with `pooling=`.
 
 What a model's own configuration says of pooling, normalisation, window and prompts comes first; this table
 fills in what it leaves out. An option given to `load_encoder` overrides both. None of the models is part of

@@ -76,6 +76,7 @@ class Backbone:
         name: str,
         head: Head = "base",
         max_tokens: int | None = None,
+        stated_tokens: int | None = None,
         device: str | None = None,
         dtype: Dtype = "float32",
         trust_remote_code: bool = False,
@@ -83,8 +84,9 @@ class Backbone:
         """Load the model of a folder: ``config.json``, weights and tokenizer.
 
         ``head``: "base" gives hidden states, "mlm" the logits of the masked-language-model head.
-        ``max_tokens``: None for what tokenizer and model say. ``device``: None for cuda where there is one,
-        else cpu. ``trust_remote_code``: run the Python files in the folder.
+        ``max_tokens``: None for what is stated of the model elsewhere (``stated_tokens``), else by tokenizer
+        and model, as far as the model has places. ``device``: None for cuda where there is one, else cpu.
+        ``trust_remote_code``: run the Python files in the folder.
 
         Raises:
             EncoderError: the folder holds no such model, or its parts do not belong together.
@@ -101,7 +103,7 @@ class Backbone:
                 f"the tokenizer in {folder} has {len(tokenizer)} tokens, but the model {words}; they do not "
                 "belong together"
             )
-        limit = loading.window(tokenizer, model, folder, max_tokens)
+        limit = loading.window(tokenizer, model, folder, max_tokens, stated_tokens)
         return cls(model, tokenizer, name=name, folder=folder, head=head, max_tokens=limit)
 
     @property

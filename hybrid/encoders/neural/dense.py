@@ -26,7 +26,7 @@ class Recipe:
     """What is done around the transformer.
 
     ``end_token``: every text ends with the tokenizer's end token. ``dimension``: how many of the first
-    numbers are kept, None for all; ``layer_norm``: vectors are standardised before that (Nomic).
+    numbers are kept, None for all; ``layer_norm``: vectors are standardised first.
     ``matryoshka``: the lengths that the model was trained to be cut to, empty for none or unknown.
     """
 
@@ -166,14 +166,15 @@ def load(request: Request) -> NeuralDenseEncoder:
         query_prefix=request.query_prefix,
         document_prefix=request.document_prefix,
         end_token=bool(family and family.end_token),
-        layer_norm=bool(family and family.layer_norm),
+        layer_norm=bool(family and family.layer_norm and options.dimension),
         dimension=options.dimension,
         matryoshka=family.matryoshka if family else (),
     )
     backbone = Backbone.load(
         request.folder,
         name=request.name,
-        max_tokens=request.max_tokens,
+        max_tokens=options.max_tokens,
+        stated_tokens=request.stated_tokens,
         device=options.device,
         dtype=options.dtype,
         trust_remote_code=request.trusted(),

@@ -162,17 +162,18 @@ def cutting(tokenizer: Any, max_tokens: int | None) -> Any:
     return fast
 
 
-def window(tokenizer: Any, model: Any, folder: Path, wanted: int | None) -> int:
+def window(tokenizer: Any, model: Any, folder: Path, wanted: int | None, stated: int | None = None) -> int:
     """Return how many tokens a text may have, special tokens included.
 
-    It is what is wanted, else what the tokenizer says, and never more than the model has positions for.
+    It is what is wanted, else what is stated of the model, else what the tokenizer says, and never more than
+    the model has positions for.
 
     Raises:
         InputError: more is wanted than the model can take, or less than 2.
     """
     places = positions(model)
     if wanted is None:
-        stated = tokenizer.model_max_length
+        stated = stated or tokenizer.model_max_length
         limits = [n for n in (stated if stated < 10**9 else None, places) if n is not None]
         if limits:
             return int(min(limits))

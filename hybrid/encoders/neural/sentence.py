@@ -154,15 +154,15 @@ def load(request: Request) -> SentenceTransformerEncoder:
         MissingDependencyError: sentence-transformers or torch is not installed.
     """
     options = request.options
-    if options.pooling is not None and options.pooling != request.layout.pooling:
-        raise InputError(
-            f"pooling is {options.pooling!r}, but the modules of {request.name!r} decide it; leave it out, "
-            'or give backend="transformers"'
-        )
     if not request.layout.modules:
         raise EncoderError(
             f"{request.folder} has no modules.json, so sentence-transformers would guess its pooling; give "
             'backend="transformers" and pooling='
+        )
+    if options.pooling is not None and options.pooling != request.layout.pooling:
+        raise InputError(
+            f"pooling is {options.pooling!r}, but the modules of {request.name!r} decide it; leave it out, "
+            'or give backend="transformers"'
         )
     library, device = _library(), loading.chosen_device(options.device)
     trusted = request.trusted()
@@ -179,8 +179,8 @@ def load(request: Request) -> SentenceTransformerEncoder:
     except Exception as error:  # missing files, unknown modules: many unrelated types
         raise EncoderError(f"sentence-transformers cannot load {request.folder}: {error}") from error
     model.eval().to(getattr(loading.torch_library(), options.dtype))
-    if request.max_tokens is not None:
-        model.max_seq_length = request.max_tokens
+    if options.max_tokens is not None:
+        model.max_seq_length = options.max_tokens
     trained = request.family.matryoshka if request.family else ()
     check_dimension(options.dimension, int(model.get_embedding_dimension()), trained, request.name)
     return SentenceTransformerEncoder(model, request, device=device)
