@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INDEX ?= indexes/python-docs
 DATA ?= $(or $(HYBRID_DATA),../shared/data)
 
-.PHONY: demo test lint typecheck fix bench speed clean
+.PHONY: demo test lint typecheck fix docs bench speed clean
 
 demo: $(INDEX)/catalog.sqlite
 	@printf '\n--- a question by meaning -------------------------------------------\n'
@@ -35,6 +35,9 @@ typecheck: $(VENV)/.dev
 fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.ready
+	$(BIN)/hybrid models --markdown > docs/models.md
 
 bench: $(VENV)/.test
 	$(BIN)/python eval/encoders.py

@@ -200,6 +200,12 @@ class Dense:
                 f"truncate is {self.truncate}, and the vectors of model {self.model!r} have "
                 f"{encoder.dimension} numbers; give at most so many, or None for all"
             )
+        trained = getattr(encoder, "matryoshka", ())
+        if self.truncate is not None and trained and self.truncate not in (*trained, encoder.dimension):
+            raise InputError(
+                f"truncate is {self.truncate}, and model {self.model!r} was trained to be cut to "
+                f"{', '.join(map(str, trained))}; give one of these, or None for all"
+            )
         return encoder.dimension, encoder.normalized
 
     def _cut(self, vectors: Floats) -> Floats:

@@ -124,6 +124,11 @@ class _Dense(_View):
     def normalized(self) -> bool:
         return bool(self.model.says("normalized"))
 
+    @property
+    def matryoshka(self) -> tuple[int, ...]:
+        """The lengths that the model was trained to be cut to; empty if it says nothing."""
+        return tuple(getattr(self.model.encoder, "matryoshka", ()))
+
     def encode_documents(self, texts: Sequence[str], progress: Progress | None = None) -> DenseBatch:
         batch: DenseBatch = self._get("dense", texts, "document", progress)
         return batch

@@ -58,7 +58,7 @@ def test_prefixes_by_hand():
 
 
 def test_the_page_in_the_documentation_is_current():
-    assert DOCS.read_text("utf-8") == as_markdown(), "run: hybrid models --markdown > docs/models.md"
+    assert DOCS.read_text("utf-8") == as_markdown(), "run: make docs"
 
 
 def test_the_page_says_what_was_not_verified():

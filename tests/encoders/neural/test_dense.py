@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import warnings
 
 import numpy as np
 import pytest
 
+import hybrid
 from hybrid.encoders import load
+from hybrid.encoders.neural.dense import NeuralDenseEncoder
 from hybrid.encoders.neural.pooling import normalized, pool
 from hybrid.errors import EncoderError, InputError
 from tests.encoders.checkpoints import edit_json, save_bert, save_xlm_roberta
@@ -345,3 +348,19 @@ def test_poolings_by_hand(torch_world):
         [pytest.approx(0.6), pytest.approx(0.8)],
         [0, 0],
     ]
+
+
+@pytest.mark.parametrize(("truncate", "accepted"), [(32, True), (16, True), (12, False)])
+def test_a_branch_cuts_only_to_lengths_that_the_model_was_trained_for(folders, tmp_path, truncate, accepted):
+    whole = load(str(folders["mean"]), backend="transformers")
+    recipe = dataclasses.replace(whole.recipe, matryoshka=(32, 16, 8))
+    encoders = {"m": NeuralDenseEncoder(whole.backbone, recipe)}
+    pipeline = hybrid.Pipeline([hybrid.Dense("m", truncate=truncate)])
+    documents = [hybrid.Document("1", "hello world"), hybrid.Document("2", "music")]
+    if accepted:
+        with hybrid.create(tmp_path / "i", documents, pipeline, encoders=encoders) as index:
+            assert len(index.search("hello world")) == 2
+            assert index.stats().branches["dense"]["dimension"] == truncate
+    else:
+        with pytest.raises(InputError, match=r"truncate is 12, .* trained to be cut to 32, 16, 8"):
+            hybrid.create(tmp_path / "i", documents, pipeline, encoders=encoders)
