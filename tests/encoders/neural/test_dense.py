@@ -291,7 +291,7 @@ def test_code_of_its_own_is_not_run_and_not_ignored(bert, tmp_path):
     ("options", "message"),
     [
         ({"backend": "tensorflow"}, "backend is 'tensorflow'; accepted: auto, onnx"),
-        ({"dtype": "int8"}, "dtype is 'int8'; accepted: float32, float16, bfloat16"),
+        ({"dtype": "int4"}, "dtype is 'int4'; accepted: float32, float16, bfloat16"),
         ({"pooling": "sum"}, "pooling is 'sum'; accepted: None, cls, mean, max, last"),
         ({"max_tokens": 0}, "max_tokens is 0; give a whole number of at least 1"),
         ({"max_tokens": True}, "max_tokens is True"),
