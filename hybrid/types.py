@@ -34,6 +34,8 @@ class Document:
 
     ``metadata`` is a JSON object (nested objects are filtered by dotted paths). ``vectors`` may
     hold ready-made dense vectors by branch name; a branch without one encodes the text itself.
+    ``image`` is the content of an image file, for a `Dense` branch that looks at images; the index does not
+    keep it.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Document:
     title: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)
     vectors: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    image: bytes | None = field(default=None, compare=False, repr=False)
 
     @property
     def content(self) -> str:
@@ -92,6 +95,15 @@ class DenseEncoder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> DenseBatch:
         """Encode queries, in order."""
+        ...
+
+
+@runtime_checkable
+class ImageEncoder(DenseEncoder, Protocol):
+    """Turns texts and images into vectors of one space."""
+
+    def encode_images(self, images: Sequence[bytes], progress: Progress | None = None) -> DenseBatch:
+        """Encode images, in order; each is the content of an image file."""
         ...
 
 

@@ -12,6 +12,7 @@ from hybrid.types import (
     BranchKind,
     DenseEncoder,
     Document,
+    ImageEncoder,
     Progress,
     Query,
     Scorer,
@@ -33,6 +34,10 @@ class Encoders(Protocol):
 
     def dense(self, model: str) -> DenseEncoder:
         """Return the model as an encoder of dense vectors."""
+        ...
+
+    def images(self, model: str) -> ImageEncoder:
+        """Return the model as an encoder of images."""
         ...
 
     def sparse(self, model: str) -> SparseEncoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
+from hybrid.branches.images import image_of
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.dense import EXACT, DenseRows, DenseScorer, Form, Index, Storage, Stored, as_index, spelt
@@ -55,6 +56,10 @@ class Dense:
 
     ``truncate``: how many of the first numbers of each vector, of documents and queries, are kept
     and scaled to length 1 (Matryoshka representations, Kusupati et al. 2022). None: all, as they are.
+
+    ``image``: for a model of texts and images (CLIP and its like), the metadata key under which a document
+    has the path of its image file; a document may bring the file's content instead (``Document(image=…)``).
+    Then its image is what is encoded; the text is, where there is none.
     """
 
     model: str | None = None
@@ -63,6 +68,7 @@ class Dense:
     index: Index | str = field(default="auto", metadata=_NEUTRAL)
     storage: Storage = field(default="float32", metadata=_NEUTRAL)
     truncate: int | None = None
+    image: str | None = None
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
@@ -83,6 +89,12 @@ class Dense:
             not isinstance(self.dimension, int) or isinstance(self.dimension, bool) or self.dimension < 1
         ):
             raise PipelineError(f"dimension is {self.dimension!r}; give a whole number of at least 1")
+        if self.image is not None and (
+            self.model is None or not isinstance(self.image, str) or not self.image
+        ):
+            raise PipelineError(
+                f"image is {self.image!r}; give the metadata key of the images' paths, and a model that sees"
+            )
         object.__setattr__(self, "index", as_index(self.index))
         Form(as_index(self.index), self.storage)
         if self.truncate is not None:
@@ -111,6 +123,7 @@ class Dense:
             **({"index": spelt(index)} if index != "auto" and not isinstance(index, EXACT) else {}),
             **({"storage": self.storage} if self.storage != "float32" else {}),
             **({"truncate": self.truncate} if self.truncate is not None else {}),
+            **({"image": self.image} if self.image is not None else {}),
         }
 
     def encode_documents(
@@ -118,7 +131,9 @@ class Dense:
     ) -> DenseRows:
         """Encode the documents that bring no vector; check the vectors that are brought."""
         given = {n: d.vectors[self.name] for n, d in enumerate(documents) if self.name in d.vectors}
-        texts = [d.content for n, d in enumerate(documents) if n not in given]
+        images = self._images(documents, given)
+        rest = [n for n in range(len(documents)) if n not in given and n not in images]
+        texts = [documents[n].content for n in rest]
         if texts and self.model is None:
             lacking = next(d.id for n, d in enumerate(documents) if n not in given)
             raise DocumentError(
@@ -135,11 +150,21 @@ class Dense:
                 raise DocumentError(str(error)) from error
         if texts and self.model is not None:
             batch = encoders.dense(self.model).encode_documents(texts, progress)
-            rest = [n for n in range(len(documents)) if n not in given]
             whose = [f"document {documents[n].id!r}" for n in rest]
             vectors[rest] = self._usable(batch.vectors, dimension, unit, whose)
             truncated[rest] = batch.truncated
+        if images and self.model is not None:
+            batch = encoders.images(self.model).encode_images([*images.values()], progress)
+            whose = [f"the image of document {documents[n].id!r}" for n in images]
+            vectors[[*images]] = self._usable(batch.vectors, dimension, unit, whose)
         return DenseRows.of(self._cut(vectors), truncated, Form(as_index(self.index), self.storage))
+
+    def _images(self, documents: Sequence[Document], given: Collection[int]) -> dict[int, bytes]:
+        """Return the images of the documents that bring no vector, by position."""
+        if self.image is None:
+            return {}
+        found = {n: image_of(d, self.image) for n, d in enumerate(documents) if n not in given}
+        return {n: image for n, image in found.items() if image is not None}
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[DenseQuery]:
         """Encode the queries that bring no vector; check the vectors that are brought."""
@@ -173,13 +198,15 @@ class Dense:
         return parallel(lambda query: self.scorer(snapshot, query, mask).top(k), queries)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
-        """Return the document's vector under the branch's name, if there is no model to make it."""
-        if self.model is not None:
+        """Return the document's vector under the branch's name, if what is kept cannot make it again."""
+        if self.model is not None and (self.image is None or self.truncate is not None):
             return {}
         number, ordinal = snapshot.locate(docnum)
         vectors = Stored.of(snapshot.segments[number].segment, self.name).vectors
         vector = vectors.take(slice(ordinal, ordinal + 1)).decoded()[0]
-        return {self.name: np.pad(vector, (0, (self.dimension or 0) - len(vector)))}  # if it was truncated
+        return {
+            self.name: np.pad(vector, (0, (self.dimension or len(vector)) - len(vector)))
+        }  # if it was truncated
 
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
         """Return the dimension, and how many live documents were longer than the window."""

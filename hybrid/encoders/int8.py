@@ -27,7 +27,7 @@ BLOCK = 32
 SPELLED = f"int8, blocks of {BLOCK}"
 """What fingerprints say of it."""
 
-_CACHE = "HYBRID_CACHE"
+_VARIABLE = "HYBRID_MODELS"
 _DOMAIN = "com.microsoft"
 _ZERO = 128  # what stands for 0 among unsigned bytes
 _INT8_ACTIVATIONS = 4
@@ -35,12 +35,12 @@ _LARGE = 1024  # bytes; larger arrays stand in a file beside the graph
 
 
 def cache_folder() -> Path:
-    """Return where this package keeps what it can make again.
+    """Return where models in another form are kept; they can be made again.
 
-    The environment variable ``HYBRID_CACHE`` decides; without it, ``hybrid`` in ``XDG_CACHE_HOME``, or in
+    The environment variable ``HYBRID_MODELS`` decides; without it, ``hybrid`` in ``XDG_CACHE_HOME``, or in
     ``~/.cache``.
     """
-    chosen = os.environ.get(_CACHE)
+    chosen = os.environ.get(_VARIABLE)
     if chosen:
         return Path(chosen).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "hybrid"
@@ -62,7 +62,7 @@ def quantized(graph: bytes, folder: Path, weights: Sequence[str]) -> Path:
             _make(graph, folder, kept)
         except OSError as error:
             raise EncoderError(
-                f"cannot keep the int8 form of the model in {kept}: {error}; set {_CACHE} to a folder "
+                f"cannot keep the int8 form of the model in {kept}: {error}; set {_VARIABLE} to a folder "
                 "that can be written"
             ) from error
     return kept / "model.onnx"

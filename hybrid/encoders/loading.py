@@ -18,7 +18,7 @@ LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
     ("dense",): {
         "onnx": "hybrid.encoders.onnx_loading:load",
         "transformers": "hybrid.encoders.neural.dense:load",
-        "sentence-transformers": "hybrid.encoders.neural.sentence:load",
+        "sentence-transformers": "hybrid.encoders.neural.images:load",
     },
     ("dense", "sparse", "tokens"): {
         "transformers": "hybrid.encoders.neural.requests:bge_m3",

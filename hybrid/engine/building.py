@@ -197,6 +197,7 @@ def _groups(documents: Iterable[Document], memory: int) -> Iterator[_Group]:
     for document in documents:
         group.append(document)
         size += len(document.text) if isinstance(document.text, str) else 0
+        size += len(document.image) if isinstance(document.image, bytes) else 0
         if document.metadata or document.vectors:
             size += _weight(document.metadata) + _weight(document.vectors)
         if len(group) >= GROUP_DOCUMENTS or size >= most:
@@ -246,3 +247,8 @@ def _check_vectors(document: Document, branches: Sequence[Branch]) -> None:
         check_vectors(f"document {document.id!r}", document.vectors, branches)
     except InputError as error:
         raise DocumentError(str(error)) from error
+    if document.image is not None and all(getattr(branch, "image", None) is None for branch in branches):
+        raise DocumentError(
+            f"document {document.id!r} brings an image, but no branch looks at images; give a dense branch "
+            "a model that sees, and image=, the metadata key of paths"
+        )

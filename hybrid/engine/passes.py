@@ -17,7 +17,8 @@ from hybrid.batches import DenseBatch, Encoded, Representation, Side, SparseBatc
 from hybrid.branches import Branch
 from hybrid.branches.base import SpelledTokens
 from hybrid.encoders import Model
-from hybrid.types import DenseEncoder, Progress, SparseEncoder
+from hybrid.errors import EncoderError
+from hybrid.types import DenseEncoder, ImageEncoder, Progress, SparseEncoder
 
 
 def needs(branches: Iterable[Branch]) -> dict[str, tuple[Representation, ...]]:
@@ -47,6 +48,20 @@ class OnePass:
     def dense(self, model: str) -> DenseEncoder:
         """Return the model as an encoder of dense vectors."""
         return _Dense(self._model(model), self._shared[model])
+
+    def images(self, model: str) -> ImageEncoder:
+        """Return the model as an encoder of images.
+
+        Raises:
+            EncoderError: it sees none.
+        """
+        encoder = self._model(model).encoder
+        if not isinstance(encoder, ImageEncoder):
+            raise EncoderError(
+                f"model {model!r} encodes no images; choose one that does, such as "
+                "sentence-transformers/clip-ViT-B-32, or leave image= of the branch out"
+            )
+        return encoder
 
     def sparse(self, model: str) -> SparseEncoder:
         """Return the model as an encoder of sparse weights."""

@@ -17,7 +17,7 @@ TEXTS = ["", "hello", "hello world", "abc def 42", "a b c d e f g h i j k l m n 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HYBRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HYBRID_MODELS", str(tmp_path / "cache"))
     return tmp_path / "cache" / "int8"
 
 
@@ -172,7 +172,7 @@ def test_two_processes_may_make_the_same(tiny_folder, cache, monkeypatch):
 
 def test_a_failure_leaves_nothing_behind(tiny_folder, cache, monkeypatch):
     monkeypatch.setattr(onnx, "save_model", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(EncoderError, match="disk full; set HYBRID_CACHE"):
+    with pytest.raises(EncoderError, match="disk full; set HYBRID_MODELS"):
         OnnxBertEncoder.from_folder(tiny_folder(seed=7), dtype="int8")
     assert list(cache.iterdir()) == []
 
@@ -185,13 +185,13 @@ def test_another_dtype_is_refused(tiny_folder):
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"HYBRID_CACHE": "/c"}, "/c"),
+        ({"HYBRID_MODELS": "/c"}, "/c"),
         ({"XDG_CACHE_HOME": "/x"}, "/x/hybrid"),
         ({"HOME": "/h"}, "/h/.cache/hybrid"),
     ],
 )
 def test_where_the_cache_is(monkeypatch, variables, expected):
-    for name in ("HYBRID_CACHE", "XDG_CACHE_HOME"):
+    for name in ("HYBRID_MODELS", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

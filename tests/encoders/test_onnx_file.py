@@ -20,7 +20,7 @@ TEXTS = ["", "hello", "hello world", "abc def 42", "a b c d e f g h i j k l m n 
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("HYBRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HYBRID_MODELS", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="session")

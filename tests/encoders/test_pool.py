@@ -85,7 +85,7 @@ def test_a_pool_gives_what_the_model_gives_in_order(tiny_folder):
 
 
 def test_options_reach_the_processes_and_an_index_takes_the_pool(tiny_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("HYBRID_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HYBRID_MODELS", str(tmp_path / "cache"))
     folder = str(tiny_folder(seed=22))
     pipeline = hybrid.Pipeline(branches=[hybrid.Dense(folder)])
     documents = [hybrid.Document(id=str(n), text=text) for n, text in enumerate(TEXTS)]

@@ -23,7 +23,7 @@ from hybrid.errors import EncoderError, InputError, MissingDependencyError
 from hybrid.threads import thread_count
 from hybrid.types import Progress
 
-_BATCH = 32
+BATCH = 32
 """Texts in a batch; the library sorts them by length."""
 
 _WEIGHTS = ("*.safetensors", "*.bin")
@@ -37,7 +37,7 @@ class SentenceTransformerEncoder:
     """
 
     def __init__(self, model: Any, request: Request, *, device: str) -> None:
-        """Take a loaded model; see `load`."""
+        """Take what `open_model` returns."""
         self.model = model
         """The ``SentenceTransformer``."""
         self._request, self._device = request, device
@@ -66,9 +66,9 @@ class SentenceTransformerEncoder:
         return {
             "model": request.name,
             "architecture": f"sentence-transformers: {', '.join(type(m).__name__ for m in self.model)}",
-            "modules": _digest(folder, _configuration(folder)),
-            "weights": _digest(folder, _weights(folder)),
-            "tokenizer": loading.tokenizer_digest(folder),
+            "modules": digest(folder, _configuration(folder)),
+            "weights": digest(folder, _weights(folder)),
+            "tokenizer": loading.tokenizer_digest(_tokenizer_folder(folder)),
             "normalize": self.normalized,
             "query_prefix": request.query_prefix,
             "document_prefix": request.document_prefix,
@@ -99,8 +99,8 @@ class SentenceTransformerEncoder:
             progress(stage, 0, total)
         order = np.argsort([-len(text) for text in distinct.texts], kind="stable")
         vectors = np.empty((total, self.dimension), np.float32)
-        for start in range(0, total, _BATCH):
-            batch = order[start : start + _BATCH]
+        for start in range(0, total, BATCH):
+            batch = order[start : start + BATCH]
             vectors[batch] = self._run([distinct.texts[n] for n in batch], side, prefix)
             if progress is not None:
                 progress(stage, start + len(batch), total)
@@ -118,7 +118,7 @@ class SentenceTransformerEncoder:
                 found = self.model.encode(
                     texts,
                     prompt=prefix or None,
-                    batch_size=_BATCH,
+                    batch_size=BATCH,
                     show_progress_bar=False,
                     convert_to_tensor=True,
                     **({"task": task} if task else {}),
@@ -145,8 +145,8 @@ class SentenceTransformerEncoder:
         return {"query": family.query_task, "document": family.document_task}
 
 
-def load(request: Request) -> SentenceTransformerEncoder:
-    """Load a folder with sentence-transformers.
+def open_model(request: Request) -> tuple[Any, str]:
+    """Return a folder as a ``SentenceTransformer``, and its device.
 
     Raises:
         EncoderError: it cannot be loaded so.
@@ -183,7 +183,7 @@ def load(request: Request) -> SentenceTransformerEncoder:
         model.max_seq_length = options.max_tokens
     trained = request.family.matryoshka if request.family else ()
     check_dimension(options.dimension, int(model.get_embedding_dimension()), trained, request.name)
-    return SentenceTransformerEncoder(model, request, device=device)
+    return model, device
 
 
 def _library() -> ModuleType:
@@ -197,7 +197,7 @@ def _library() -> ModuleType:
 def _weights(folder: Path) -> list[Path]:
     """Return the weights of the transformer and of each module: safetensors where there are any."""
     found = []
-    for part in (folder, *_parts(folder)):
+    for part in (folder, *parts(folder)):
         kinds = [sorted(part.glob(pattern)) for pattern in _WEIGHTS]
         found += next((files for files in kinds if files), [])
     return found
@@ -207,17 +207,23 @@ def _configuration(folder: Path) -> list[Path]:
     """Return the files that say what the modules do, and the model's own code."""
     return [
         file
-        for part in (folder, *_parts(folder))
+        for part in (folder, *parts(folder))
         for name in _CONFIGURATION
         for file in sorted(part.glob(name))
     ]
 
 
-def _parts(folder: Path) -> list[Path]:
+def _tokenizer_folder(folder: Path) -> Path:
+    """Return the folder of the tokenizer: the first module's, if the root has none."""
+    return next((part for part in (folder, *parts(folder)) if (part / "tokenizer.json").is_file()), folder)
+
+
+def parts(folder: Path) -> list[Path]:
+    """Return the folders of modules, in order."""
     return sorted(path for path in folder.glob("[0-9]*_*") if path.is_dir())
 
 
-def _digest(folder: Path, files: Sequence[Path]) -> str:
+def digest(folder: Path, files: Sequence[Path]) -> str:
     """Return the digest of files: of their paths in the folder and of their contents."""
     lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in files]
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=32).hexdigest()
