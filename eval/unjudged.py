@@ -1,6 +1,6 @@
 """Check tuning without judgements: what `hybrid tune INDEX` recommends, measured on test judgements.
 
-    python eval/unjudged.py --data FOLDER [--sets scifact cranfield ...] [--seeds 0] [-o eval/results/unjudged.json]
+    python eval/unjudged.py --data FOLDER [--sets scifact cranfield ...] [--seeds 0 1]
 
 For each set: each branch alone, the fixed default (TM2C2, alpha .8), RRF, the best fixed alpha (chosen on
 the test judgements themselves: a ceiling), each query's own best alpha (the oracle), and what the
