@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INDEX ?= indexes/python-docs
 DATA ?= $(or $(HYBRID_DATA),../shared/data)
 
-.PHONY: demo test lint typecheck fix docs bench speed clean
+.PHONY: demo test notebooks lint typecheck fix docs bench speed clean
 
 demo: $(INDEX)/catalog.sqlite
 	@printf '\n--- a question by meaning -------------------------------------------\n'
@@ -24,6 +24,10 @@ $(INDEX)/catalog.sqlite: | $(VENV)/.ready
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST)
+
+# Executes every notebook; FLAGS=--inplace keeps what they print and draw.
+notebooks: $(VENV)/.test
+	$(BIN)/jupyter execute $(FLAGS) notebooks/*.ipynb
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
