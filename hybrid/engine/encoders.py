@@ -11,7 +11,7 @@ import numpy as np
 
 from hybrid.batches import Representation
 from hybrid.branches import Branch
-from hybrid.encoders import TOLERANCE, TOLERANCES, Model, check_probe, differences, load, probe, remedy
+from hybrid.encoders import Model, check_probe, differences, load, probe, remedy, tolerance_of
 from hybrid.encoders.caching import CachedModel, Counts, EmbeddingCache
 from hybrid.engine.passes import OnePass, needs
 from hybrid.errors import EncoderError, FingerprintError, InputError
@@ -120,8 +120,7 @@ def verify(model: Model, stored: Mapping[str, Any]) -> None:
         )
     for kind, rows in probes(stored).items():
         model.need([kind])
-        tolerance = TOLERANCES.get(then.get("dtype"), TOLERANCE)
-        check_probe(rows, model.encoder, tolerance, kind)
+        check_probe(rows, model.encoder, tolerance_of(then), kind)
 
 
 def probes(described: Mapping[str, Any]) -> dict[Representation, Floats]:

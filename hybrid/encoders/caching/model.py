@@ -14,8 +14,9 @@ import numpy as np
 from hybrid.batches import DenseBatch, Encoded, Representation, Side
 from hybrid.encoders.caching.entries import EmbeddingCache, intact, key, pack, space, unpack
 from hybrid.encoders.caching.memory_cache import MemoryCache
-from hybrid.encoders.fingerprint import TOLERANCE, drift
+from hybrid.encoders.fingerprint import drift, tolerance_of
 from hybrid.encoders.model import Model
+from hybrid.errors import PartialEncodingError
 from hybrid.types import Floats, Progress
 
 logger = logging.getLogger("hybrid")
@@ -155,7 +156,12 @@ class _Lookup:
             }
             yield there, Encoded(**found), "cached"
         if new:
-            encoded = Model.encode(self.model, new, self.side, self.kinds, progress)
+            try:
+                encoded = Model.encode(self.model, new, self.side, self.kinds, progress)
+            except PartialEncodingError as error:
+                if error.encoded is not None:
+                    self._keep([keys[text] for text in error.texts], error.encoded)
+                raise
             self._keep([keys[text] for text in new], encoded)
             yield new, encoded, "encoded"
 
@@ -211,15 +217,19 @@ def _settled(model: Model, cache: EmbeddingCache, probes: Mapping[Representation
         if value is None or not intact(value, "dense", probe.size):
             flat = DenseBatch(probe.reshape(1, -1), np.zeros(1, np.bool_))
             cache.put({name: pack("dense", flat)[0]})
-        elif not _same(unpack("dense", [value], probe.size).vectors[0].reshape(probe.shape), probe):
+        elif not _same(
+            unpack("dense", [value], probe.size).vectors[0].reshape(probe.shape),
+            probe,
+            tolerance_of(model.fingerprint()),
+        ):
             return space(model.fingerprint(), salt=np.ascontiguousarray(probe, "<f4").tobytes())
     return named
 
 
-def _same(kept: Floats, probe: Floats) -> bool:
+def _same(kept: Floats, probe: Floats, tolerance: float) -> bool:
     """Return whether two sets of probe vectors differ by no more than runtimes do."""
     cosine, length = drift(kept, probe)
-    return bool((cosine <= TOLERANCE).all() and (length <= TOLERANCE).all())
+    return bool((cosine <= tolerance).all() and (length <= tolerance).all())
 
 
 def _width(model: Model, kind: Representation) -> int:

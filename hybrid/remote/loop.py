@@ -1,0 +1,30 @@
+"""One thread with an event loop, for requests that callers wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_running: asyncio.AbstractEventLoop | None = None
+
+
+def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Run a coroutine in the process's loop of requests; it starts with the first one."""
+    return asyncio.run_coroutine_threadsafe(work, running_loop())
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the loop of this process."""
+    global _running  # noqa: PLW0603 - one thread for all services of a process
+    with _lock:
+        if _running is None:
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="hybrid-requests", daemon=True).start()
+            _running = loop
+        return _running
