@@ -27,6 +27,7 @@ COMMANDS = (
     "stats",
     "optimize",
     "export",
+    "models",
 )
 
 

@@ -85,7 +85,7 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     eval.add_argument("--json", action="store_true", help="print JSON, for programs")
 
     diagnose = _command(commands, "diagnose", "show what each branch knows, and what fusing could win")
-    tune = _command(commands, "tune", "choose branches, weights and parameters on judged queries, or on none")
+    tune = _command(commands, "tune", "choose branches, weights, parameters, with or without judgements")
     tune.epilog = "Without QUERIES and QRELS, weights are chosen on queries made from the collection itself."
     for parser, needed in ((diagnose, None), (tune, "?")):
         parser.add_argument("queries", metavar="QUERIES", nargs=needed, help=_QUERIES)
