@@ -68,17 +68,18 @@ class Explanation:
         """Return the explanation as text for people."""
         where = "not found" if self.rank is None else f"rank {self.rank}"
         fused_rank = "-" if self.fused_rank is None else str(self.fused_rank)
+        width = max(10, *(len(part.name) for part in self.branches))
         lines = [
             f"{self.id}: {where} for {self.query!r}"
             + (f" ({self.title})" if self.title not in ("", self.id) else ""),
             f"  fused {self.fused:.4f}, fused rank {fused_rank}, by {self.fusion}",
             "",
-            f"  {'branch':<10} {'raw':>9} {'normalized':>10} {'rank':>6} "
+            f"  {'branch':<{width}} {'raw':>9} {'normalized':>10} {'rank':>6} "
             f"{'weight':>7} {'adds':>8} {'rank without':>13}",
         ]
         for part in self.branches:
             lines.append(
-                f"  {part.name:<10} {part.raw:>9.4f} {part.normalized:>10.4f} {_rank(part.rank):>6} "
+                f"  {part.name:<{width}} {part.raw:>9.4f} {part.normalized:>10.4f} {_rank(part.rank):>6} "
                 f"{part.weight:>7.3g} {part.contribution:>8.4f} {_rank(part.rank_without):>13}"
             )
         for part in self.branches:
