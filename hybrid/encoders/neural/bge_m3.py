@@ -149,6 +149,11 @@ class BgeM3:
         )
         return encoded if len(distinct.texts) == len(texts) else encoded.take(distinct.source)
 
+    def spell(self, text: str, side: Side) -> Sequence[str]:
+        """Return the tokens that a text's token vectors stand for: all but the first, which is the text's."""
+        ids = self._backbone.tokenize([text]).ids[0][1:]
+        return [self._backbone.vocabulary[token] for token in ids]
+
     def _keep(self, heads: Heads, ids: Sequence[Sequence[int]], made: _Made) -> None:
         """Take what belongs to each text out of a batch."""
         positions = heads.positions.tolist()

@@ -135,6 +135,12 @@ class Colbert:
         """Encode queries, in order, with the tokens that are added; raises what `encode_documents` raises."""
         return self._encode(texts, "query", None)
 
+    def spell(self, text: str, side: Side) -> Sequence[str]:
+        """Return the tokens that a text's vectors stand for, in order."""
+        skipped = self._skipped if side in self._layout.skipping else []
+        ids = self.prepare([text], side).ids[0]
+        return [self._backbone.vocabulary[token] for token in ids if token not in skipped]
+
     def prepare(self, texts: Sequence[str], side: Side) -> Prepared:
         """Return texts as token ids: marked, cut and, if they are queries, filled up."""
         encodings = [self._cutters[side].encode(self._prefixes[side] + text) for text in texts]

@@ -120,6 +120,12 @@ def test_a_term_weighs_what_its_heaviest_token_weighs(encoder):
     assert found == pytest.approx({term: weight for term, weight in expected.items() if weight > 0})
 
 
+def test_tokens_are_spelled_one_for_each_vector(encoder):
+    batch = encoder.encode(TEXTS, "document", ["tokens"]).tokens
+    assert [len(encoder.spell(text, "document")) for text in TEXTS] == np.diff(batch.indptr).tolist()
+    assert encoder.spell("hello world", "query") == ["▁hello", "▁world", "</s>"]
+
+
 def test_token_vectors_may_be_narrower_than_the_model(tmp_path):
     folder = save_bge_m3(tmp_path / "narrow", token_dimension=24)
     first, second = (

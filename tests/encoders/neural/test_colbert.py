@@ -56,6 +56,14 @@ def check(folder, encoder, shapes=None):
     return [[len(row) for row in side] for side in found]
 
 
+def test_tokens_are_spelled_one_for_each_vector(stanford):
+    encoder = Colbert.from_folder(stanford, device="cpu")
+    for side, call in (("document", encoder.encode_documents), ("query", encoder.encode_queries)):
+        assert [len(encoder.spell(text, side)) for text in TEXTS] == [len(row) for row in rows(call(TEXTS))]
+    assert encoder.spell("hello, world", "document") == ["[CLS]", "[unused1]", "hello", "world", "[SEP]"]
+    assert encoder.spell("hello", "query")[:5] == ["[CLS]", "[unused0]", "hello", "[SEP]", "[MASK]"]
+
+
 @pytest.mark.parametrize("attend", [False, True])
 @pytest.mark.parametrize("punctuation", [False, True])
 def test_stanford_s_layout(tmp_path, attend, punctuation):
