@@ -78,7 +78,7 @@ from hybrid.remote import Secret
 from hybrid.rerankers import MaxSim, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
-from hybrid.text import Analyzer, analyzer, analyzer_names
+from hybrid.text import Analyzer, Cleaning, analyzer, analyzer_names
 from hybrid.types import (
     DenseEncoder,
     Document,
@@ -102,7 +102,7 @@ __all__ = [
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
     "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
-    "Analyzer", "analyzer", "analyzer_names",
+    "Analyzer", "analyzer", "analyzer_names", "Cleaning",
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",

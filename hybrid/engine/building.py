@@ -20,11 +20,12 @@ import numpy as np
 
 from hybrid.branches import Branch
 from hybrid.corpus import to_document
-from hybrid.engine.checks import check_vectors
+from hybrid.engine.checks import check_vectors, cleaned
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, Rows, Snapshot, Transaction, check_documents
+from hybrid.pipeline import Pipeline
 from hybrid.text import Workers
 from hybrid.threads import thread_count
 from hybrid.types import Document, Progress
@@ -53,9 +54,9 @@ class _Group(NamedTuple):
 
 
 class _Encoded(NamedTuple):
-    """A group with its rows, those of branches with a model still missing."""
+    """A group's documents as branches see them, and its rows; those of branches with a model still miss."""
 
-    group: _Group
+    seen: Sequence[Document]
     documents: DocumentRows
     branches: dict[str, Rows]
 
@@ -64,7 +65,7 @@ def add_documents(
     transaction: Transaction,
     snapshot: Snapshot,
     documents: Iterable[Document | Mapping[str, Any]],
-    branches: Sequence[Branch],
+    pipeline: Pipeline,
     encoders: EncoderSet,
     *,
     replace: bool,
@@ -85,6 +86,7 @@ def add_documents(
     """
     if not isinstance(memory, int) or memory < LEAST_MEMORY:
         raise InputError(f"memory is {memory!r}; give a number of bytes, at least {LEAST_MEMORY:,} (32 MiB)")
+    branches = pipeline.stores
     collected = _Collected(transaction, replace, memory // ROWS_SHARE)
     groups = _checked(_groups(_documents(documents), memory), snapshot, branches, replace)
     light = [branch for branch in branches if branch.model is None]
@@ -93,17 +95,18 @@ def add_documents(
     done = 0
 
     def encode(group: _Group) -> _Encoded:
-        rows = {branch.name: branch.encode_documents(group.documents, alone) for branch in light}
-        return _Encoded(group, DocumentRows.from_documents(group.documents), rows)
+        seen = cleaned(group.documents, pipeline.cleaning)
+        rows = {branch.name: branch.encode_documents(seen, alone) for branch in light}
+        return _Encoded(seen, DocumentRows.from_documents(group.documents), rows)
 
     with closing(_ahead(encode, groups)) as encoded:
-        for group, stored, rows in encoded:
-            done += len(group.documents)
+        for seen, stored, rows in encoded:
+            done += len(seen)
             if progress is not None:
                 progress("analyse", done, None)
             together = encoders.together(heavy)
             for branch in heavy:
-                rows[branch.name] = branch.encode_documents(group.documents, together, progress)
+                rows[branch.name] = branch.encode_documents(seen, together, progress)
             collected.add(stored, {branch.name: rows[branch.name] for branch in branches})
             if progress is not None:
                 progress("write", collected.written, None)

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from hybrid.branches import Branch
 from hybrid.errors import InputError
 from hybrid.pipeline import Pipeline
-from hybrid.types import Query
+from hybrid.text import Cleaning
+from hybrid.types import Document, Query
 
 
 def checked_query(query: str | Query, pipeline: Pipeline) -> Query:
-    """Return a query as a `Query`."""
+    """Return a query as a `Query`, cleaned as the pipeline says."""
     asked = Query(query) if isinstance(query, str) else query
     if not isinstance(asked, Query) or not isinstance(asked.text, str):
         raise InputError(f"the query is {query!r}; give a string or a hybrid.Query")
     check_vectors("the query", asked.vectors, pipeline.stores)
-    return asked
+    return asked if pipeline.cleaning is None else replace(asked, text=pipeline.cleaning.query(asked.text))
+
+
+def cleaned(documents: Sequence[Document], cleaning: Cleaning | None) -> Sequence[Document]:
+    """Return documents as branches and rerankers see them."""
+    if cleaning is None:
+        return documents
+    clean = cleaning.document
+    return [replace(each, title=clean(each.title), text=clean(each.text)) for each in documents]
 
 
 def check_vectors(whose: str, vectors: Mapping[str, Any], branches: Sequence[Branch]) -> None:

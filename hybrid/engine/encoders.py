@@ -15,6 +15,7 @@ from hybrid.encoders import Model, check_probe, differences, load, probe, remedy
 from hybrid.encoders.caching import CachedModel, Counts, EmbeddingCache
 from hybrid.engine.passes import OnePass, needs
 from hybrid.errors import EncoderError, FingerprintError, InputError
+from hybrid.text import Cleaning
 from hybrid.types import Encoder, Floats
 
 
@@ -32,6 +33,7 @@ class EncoderSet:
         given: Mapping[str, Encoder] | None = None,
         stored: Mapping[str, Any] | None = None,
         cache: EmbeddingCache | None = None,
+        cleaning: Cleaning | None = None,
     ) -> None:
         self._given: dict[str, Model] = {}
         for model, encoder in (given or {}).items():
@@ -43,7 +45,7 @@ class EncoderSet:
                     f"encode_documents(), encode_queries() and say what it gives: {error}"
                 ) from error
         self._stored = dict(stored or {})
-        self._cache = cache
+        self._cache, self._cleaning = cache, cleaning
         self._ready: dict[str, CachedModel] = {}
         self._lock = threading.Lock()
 
@@ -69,7 +71,7 @@ class EncoderSet:
 
     def together(self, branches: Iterable[Branch]) -> OnePass:
         """Return the encoders of some branches for one query, or for one group of documents."""
-        return OnePass(self.get, needs(branches))
+        return OnePass(self.get, needs(branches), self._cleaning)
 
     def describe(self, branches: Iterable[Branch]) -> dict[str, Any]:
         """Return what an index keeps of each model: its fingerprint and its probe vectors."""

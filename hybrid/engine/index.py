@@ -145,7 +145,7 @@ class HybridIndex(Reader):
                 transaction,
                 self._store.snapshot,
                 documents,
-                self._pipeline.stores,
+                self._pipeline,
                 self._encoders,
                 replace=replace,
                 progress=progress,

@@ -47,10 +47,10 @@ def create(
         EncoderError: a model cannot be loaded.
     """
     pipeline = _checked_pipeline(pipeline if pipeline is not None else Pipeline())
-    encoder_set = EncoderSet(encoders, cache=choose_cache(cache))
+    encoder_set = EncoderSet(encoders, cache=choose_cache(cache), cleaning=pipeline.cleaning)
     settings = {
         "pipeline": to_dict(pipeline),
-        "branches": {branch.name: dict(branch.stored()) for branch in pipeline.stores},
+        "branches": pipeline.stored(),
         "encoders": encoder_set.describe(pipeline.stores),
         "created_by": __version__,
     }
@@ -93,7 +93,7 @@ def open(
         stored = from_dict(settings["pipeline"])
         chosen = _checked_pipeline(pipeline if pipeline is not None else stored)
         _check_branches(chosen, settings["branches"], writing=mode == "w")
-        encoder_set = EncoderSet(encoders, settings["encoders"], chosen_cache)
+        encoder_set = EncoderSet(encoders, settings["encoders"], chosen_cache, chosen.cleaning)
         if check_encoders:
             for branch in chosen.stores:
                 if branch.model is not None:
@@ -114,13 +114,14 @@ def _checked_pipeline(pipeline: Pipeline) -> Pipeline:
 
 def _check_branches(pipeline: Pipeline, stored: Mapping[str, Any], *, writing: bool) -> None:
     """Refuse a pipeline that the stored data cannot serve."""
+    chosen = pipeline.stored()
     for branch in pipeline.stores:
         if branch.name not in stored:
             raise PipelineError(
                 f"this index has no branch {branch.name!r}; it has {', '.join(stored)}. Build it anew with "
                 "this pipeline, or leave the branch out"
             )
-        then, now = stored[branch.name], dict(branch.stored())
+        then, now = stored[branch.name], chosen[branch.name]
         lines = [
             f"{branch.name}.{key}: the index has {then.get(key)!r}, the pipeline has {now.get(key)!r}"
             for key in sorted({*then, *now})

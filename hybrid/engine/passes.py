@@ -18,6 +18,7 @@ from hybrid.branches import Branch
 from hybrid.branches.base import SpelledTokens
 from hybrid.encoders import Model
 from hybrid.errors import EncoderError
+from hybrid.text import Cleaning
 from hybrid.types import DenseEncoder, ImageEncoder, Progress, SparseEncoder
 
 
@@ -39,10 +40,13 @@ class OnePass:
     """
 
     def __init__(
-        self, model: Callable[[str], Model], wanted: Mapping[str, tuple[Representation, ...]]
+        self,
+        model: Callable[[str], Model],
+        wanted: Mapping[str, tuple[Representation, ...]],
+        cleaning: Cleaning | None = None,
     ) -> None:
-        """Take where models come from (checked), and what is wanted of each of them."""
-        self._model, self._wanted = model, wanted
+        """Take where models come from (checked), what is wanted of each, and how texts were cleaned."""
+        self._model, self._cleaning = model, cleaning
         self._shared = {name: _Shared(kinds) for name, kinds in wanted.items()}
 
     def dense(self, model: str) -> DenseEncoder:
@@ -69,7 +73,7 @@ class OnePass:
 
     def tokens(self, model: str) -> SpelledTokens:
         """Return the model as an encoder of token vectors."""
-        return _Tokens(self._model(model), self._shared[model])
+        return _Tokens(self._model(model), self._shared[model], self._cleaning)
 
 
 class _Shared:
@@ -168,7 +172,10 @@ class _Sparse(_View):
         return batch
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Tokens(_View):
+    cleaning: Cleaning | None = None
+
     @property
     def token_dimension(self) -> int:
         return int(self.model.says("token_dimension"))
@@ -183,4 +190,6 @@ class _Tokens(_View):
 
     def spell(self, text: str, side: Side) -> Sequence[str]:
         spell: Callable[[str, Side], Sequence[str]] | None = getattr(self.model.encoder, "spell", None)
+        if side == "document" and self.cleaning is not None:
+            text = self.cleaning.document(text)
         return () if spell is None else spell(text, side)

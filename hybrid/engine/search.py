@@ -16,6 +16,7 @@ from typing import Any
 
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
+from hybrid.engine.checks import cleaned
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
@@ -28,7 +29,7 @@ from hybrid.ranking import Ranking
 from hybrid.rerankers import MaxSim
 from hybrid.rerankers import Stage as Spec
 from hybrid.threads import parallel
-from hybrid.types import Query, Reranker
+from hybrid.types import Docnums, Document, Query, Reranker
 
 logger = logging.getLogger("hybrid")
 
@@ -176,10 +177,14 @@ class Search:
         reranker = find(spec, self.rerankers)
         return rerank(
             spec,
-            lambda d: reranker.score(self.query.text, self.snapshot.documents(d)),
+            lambda docnums: reranker.score(self.query.text, self._seen(docnums)),
             ranking,
             self.snapshot,
         )
+
+    def _seen(self, docnums: Docnums) -> Sequence[Document]:
+        """Return documents as rerankers see them."""
+        return cleaned(self.snapshot.documents(docnums), self.pipeline.cleaning)
 
     def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:
         pool = candidates.pool

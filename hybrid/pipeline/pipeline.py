@@ -11,6 +11,7 @@ from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
 from hybrid.index.dense import Storage
 from hybrid.rerankers import MaxSim, Rerank, Stage
+from hybrid.text import Cleaning
 from hybrid.values import short_repr
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -25,7 +26,8 @@ class Pipeline:
 
     The default is BM25 and the bundled MiniLM, fused by weight. ``depth`` is how many documents
     each branch lists at first; the engine deepens the lists until the result is certified, but not
-    past ``max_depth`` (None: as far as needed). ``name`` is the tag of runs.
+    past ``max_depth`` (None: as far as needed). ``name`` is the tag of runs. ``cleaning`` says what is taken
+    out of texts before branches and rerankers see them; an index keeps to what it was built with.
 
     A pipeline is a value: it prints, compares, and round-trips through a recipe
     (`hybrid.read_recipe`, `hybrid.write_recipe`).
@@ -37,6 +39,7 @@ class Pipeline:
     depth: int = 100
     max_depth: int | None = None
     name: str = "hybrid"
+    cleaning: Cleaning | None = None
 
     def __post_init__(self) -> None:
         _check_parts("branches", self.branches, "BM25() or Dense()")
@@ -51,6 +54,8 @@ class Pipeline:
             _whole("max_depth", self.max_depth)
         if not isinstance(self.name, str) or not _NAME.fullmatch(self.name):
             raise PipelineError(f"the pipeline's name is {self.name!r}; {_NAME_RULE}")
+        if self.cleaning is not None and not isinstance(self.cleaning, Cleaning):
+            raise PipelineError(f"cleaning is {self.cleaning!r}; give Cleaning(), or None for none")
         stages = [stage.name for stage in self.rerank]
         if len(set(stages)) < len(stages):
             raise PipelineError(
@@ -84,6 +89,11 @@ class Pipeline:
         """What segments keep: the branches, and the token vectors of MaxSim stages that share no branch's."""
         own = [self.tokens(stage) for stage in self.rerank if isinstance(stage, MaxSim)]
         return (*self.branches, *(branch for branch in own if branch not in self.branches))
+
+    def stored(self) -> dict[str, dict[str, Any]]:
+        """Return, by store, the settings that what is stored depends on, as JSON values."""
+        cleaned = {} if self.cleaning is None else {"cleaning": self.cleaning.fingerprint()}
+        return {branch.name: {**branch.stored(), **cleaned} for branch in self.stores}
 
     def tokens(self, stage: MaxSim) -> Multivector:
         """Return where a stage's token vectors are: a branch of the pipeline, or one that only stores."""

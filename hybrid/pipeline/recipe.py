@@ -36,7 +36,7 @@ from hybrid.fusion import FUSIONS, NORMALIZERS
 from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
 from hybrid.rerankers import STAGES
-from hybrid.text import Analyzer
+from hybrid.text import Analyzer, Cleaning
 
 _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "branches": BRANCHES,
@@ -93,7 +93,12 @@ def format_recipe(pipeline: Pipeline) -> str:
 
     table = to_dict(pipeline)
     branches, fusion, rerank = (table.pop(name) for name in ("branches", "fusion", "rerank"))
-    blocks = [tomli_w.dumps(table), *(_item("branches", branch) for branch in branches)]
+    cleaning = {"cleaning": table.pop("cleaning")} if "cleaning" in table else {}
+    blocks = [
+        tomli_w.dumps(table),
+        *([tomli_w.dumps(cleaning)] if cleaning else []),
+        *(_item("branches", branch) for branch in branches),
+    ]
     blocks += [tomli_w.dumps({"fusion": fusion}), *(_item("rerank", stage) for stage in rerank)]
     return "\n".join(blocks)
 
@@ -184,6 +189,8 @@ def _value(name: str, value: Any, where: str) -> Any:
         return _build(Analyzer, value, f"{name} in {where}")
     if name == "rerank":
         return tuple(_typed(name, item, "a rerank stage") for item in _tables(name, value))
+    if name == "cleaning":
+        return _build(Cleaning, value, name)
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
     if name == "fusion" or (name in _NAMED and isinstance(value, Mapping)):
