@@ -4,7 +4,7 @@ Weights are cut into blocks of 32 numbers, each with a scale of its own; so are 
 the model runs (ONNX Runtime's ``MatMulNBits`` at accuracy level 4). A token's numbers are therefore scaled
 by itself alone, and a text's vector does not depend on the texts beside it: a scale for a whole matrix of
 activations, as ``DynamicQuantizeLinear`` has it, gives each text other vectors in other company, and loses
-ten times as much (``eval/encoders.py``).
+more (with it, per channel, the bundled model's cosine to float32 was .994 on average; in blocks it is .9996).
 """
 
 from __future__ import annotations
