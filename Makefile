@@ -66,6 +66,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 $(VENV)/.test: $(VENV)/.ready
 	$(PIP) -e '.[test]'
 	$(PIP) --no-deps pyserini
+	$(PIP) --no-deps --upgrade --target $(VENV)/pylate pylate==1.6.0 sentence-transformers==5.3.0 ujson
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
