@@ -13,7 +13,7 @@ import dataclasses
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +99,7 @@ def add_documents(
         rows = {branch.name: branch.encode_documents(seen, alone) for branch in light}
         return _Encoded(seen, DocumentRows.from_documents(group.documents), rows)
 
-    with closing(_ahead(encode, groups)) as encoded:
+    with closing(_ahead(encode, groups, 1 if heavy and light else ALONE)) as encoded:
         for seen, stored, rows in encoded:
             done += len(seen)
             if progress is not None:
@@ -117,13 +117,19 @@ def add_documents(
     return collected.written
 
 
-def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group]) -> Generator[_Encoded]:
-    """Yield encoded groups in order; if there are many, on all processors."""
-    yield from map(encode, islice(groups, ALONE))
+def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group], alone: int) -> Generator[_Encoded]:
+    """Yield encoded groups in order; if there are more than ``alone``, on all processors.
+
+    Then the helpers begin before the first group is handed out: a model may take long with it.
+    """
+    few = list(islice(groups, alone + 1))
+    if len(few) <= alone:
+        yield from map(encode, few)
+        return
     helpers = min(thread_count() - 1, MOST_HELPERS)
     workers = Workers()
     with Lookahead(encode, helpers, workers.attached, workers.kill) as ahead:
-        yield from ahead.map(groups)
+        yield from ahead.map(chain(few, groups))
 
 
 @dataclass

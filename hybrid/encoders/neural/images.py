@@ -70,8 +70,23 @@ def load(request: Request) -> SentenceTransformerEncoder:
         MissingDependencyError: sentence-transformers or torch is not installed.
     """
     model, device = open_model(request)
-    kind = ImageTextEncoder if model.supports("image") else SentenceTransformerEncoder
-    return kind(model, request, device=device)
+    if not model.supports("image"):
+        return SentenceTransformerEncoder(model, request, device=device)
+    _pad_as_trained(model[0])
+    return ImageTextEncoder(model, request, device=device)
+
+
+def _pad_as_trained(transformer: Any) -> None:
+    """Fill texts up to the whole window for SigLIP, which learned that way and knows no mask.
+
+    With less, a text's vector would depend on the texts beside it (https://huggingface.co/docs/transformers
+    says so of its SiglipModel: ``padding="max_length"``).
+    """
+    config = getattr(getattr(transformer, "auto_model", None), "config", None)
+    if str(getattr(config, "model_type", "")).startswith("siglip"):
+        given = transformer.processing_kwargs
+        text = {**given.get("text", {}), "padding": "max_length"}
+        transformer.processing_kwargs = {**given, "text": text}
 
 
 def _opened(image: bytes, position: int) -> Any:

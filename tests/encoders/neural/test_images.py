@@ -246,3 +246,65 @@ def test_a_model_that_does_not_see_is_refused(tmp_path):
 def test_a_branch_says_what_its_images_need(wrong):
     with pytest.raises(PipelineError, match="image is"):
         hybrid.Dense(**wrong)
+
+
+@pytest.fixture(scope="module")
+def siglip_folder(tmp_path_factory):
+    """A SigLIP of random weights, saved by sentence-transformers; as there, its tokenizer gives no mask."""
+    import sentence_transformers
+    import torch
+    import transformers
+    from sentence_transformers.base.modules import Transformer
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    base = tmp_path_factory.mktemp("siglip")
+    words = ["<pad>", "</s>", "<unk>", *"abcdefghijklmnopqrstuvwxyz"]
+    tokenizer = Tokenizer(models.WordLevel({w: n for n, w in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    names = {"eos_token": "</s>", "unk_token": "<unk>", "pad_token": "<pad>"}
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, model_max_length=24, model_input_names=["input_ids"], **names
+    )
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    places = {"vocab_size": len(words), "max_position_embeddings": 24, "projection_size": 32}
+    config = transformers.SiglipConfig(
+        text_config={**sizes, **places, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0},
+        vision_config={**sizes, "image_size": 16, "patch_size": 8},
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(4)
+        model = transformers.SiglipModel(config)
+        for parameter in model.parameters():
+            torch.nn.init.normal_(parameter, std=0.2)
+        model.save_pretrained(base / "plain")
+        images = transformers.SiglipImageProcessor(size={"height": 16, "width": 16})
+        transformers.SiglipProcessor(images, fast).save_pretrained(base / "plain")
+        sentence_transformers.SentenceTransformer(
+            modules=[Transformer(str(base / "plain"))], device="cpu"
+        ).save(str(base / "saved"), create_model_card=False)
+    return base / "saved"
+
+
+def test_siglip_s_texts_fill_the_window_whatever_stands_beside_them(siglip_folder):
+    import torch
+    import transformers
+
+    encoder = hybrid.load_encoder(str(siglip_folder), device="cpu")
+    plain = siglip_folder.parent / "plain"
+    model = transformers.SiglipModel.from_pretrained(plain).eval()
+    processor = transformers.SiglipProcessor.from_pretrained(plain)
+    texts = [*TEXTS[:2], *TEXTS[3:]]
+    image = picture("red")
+    with torch.no_grad():
+        ids = processor.tokenizer(texts, return_tensors="pt", padding="max_length", truncation=True)
+        read = model.get_text_features(input_ids=ids["input_ids"])
+        opened = Image.open(io.BytesIO(image)).convert("RGB")
+        seen = model.get_image_features(**processor.image_processor([opened], return_tensors="pt"))
+    read, seen = (getattr(found, "pooler_output", found).numpy() for found in (read, seen))
+    together = encoder.encode_queries(texts).vectors
+    np.testing.assert_allclose(together, unit(read), rtol=0, atol=2e-6)
+    alone = np.concatenate([encoder.encode_queries([text]).vectors for text in texts])
+    np.testing.assert_allclose(alone, together, rtol=0, atol=2e-6)
+    np.testing.assert_allclose(encoder.encode_images([image]).vectors, unit(seen), rtol=0, atol=2e-6)

@@ -1,4 +1,4 @@
-"""Token vectors against PyLate itself, which needs an older sentence-transformers: in a process of its own."""
+"""Token vectors against PyLate itself, in a process with the older sentence-transformers that it needs."""
 
 from __future__ import annotations
 
