@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from hybrid.engine.asynchronous import Source, changed, on_loop
 from hybrid.engine.building import MEMORY, add_documents
 from hybrid.engine.checks import checked_id, checked_list
 from hybrid.engine.reader import Reader
@@ -15,6 +13,9 @@ from hybrid.engine.result import Result
 from hybrid.errors import FingerprintError, InputError, NotFoundError
 from hybrid.fusion import Fusion
 from hybrid.types import Document, Progress, Query
+
+if TYPE_CHECKING:  # asyncio is loaded when it is used
+    from hybrid.engine.asynchronous import Source
 
 
 class HybridIndex(Reader):
@@ -61,6 +62,8 @@ class HybridIndex(Reader):
     ) -> Result:
         """Do what `search` does, without holding up the event loop."""
         search = partial(self.search, branches=branches, fusion=fusion, strict=strict, deadline=deadline)
+        import asyncio
+
         return await asyncio.to_thread(search, query, k, where)
 
     async def asearch_many(
@@ -76,6 +79,10 @@ class HybridIndex(Reader):
     ) -> list[Result]:
         """Do what `search_many` does, without holding up the event loop, which calls ``progress``."""
         search = partial(self.search_many, branches=branches, fusion=fusion, strict=strict)
+        import asyncio
+
+        from hybrid.engine.asynchronous import on_loop
+
         return await asyncio.to_thread(search, queries, k, where, progress=on_loop(progress))
 
     async def aadd(self, documents: Source, progress: Progress | None = None, *, memory: int = MEMORY) -> int:
@@ -84,12 +91,16 @@ class HybridIndex(Reader):
         ``documents`` may be an asynchronous iterable too; it is asked for documents as they are needed.
         Cancelling leaves the index as it was, unless the commit had begun.
         """
+        from hybrid.engine.asynchronous import changed
+
         return await changed(partial(self.add, memory=memory), documents, progress)
 
     async def aupdate(
         self, documents: Source, progress: Progress | None = None, *, memory: int = MEMORY
     ) -> int:
         """Do what `update` does, as `aadd` does it."""
+        from hybrid.engine.asynchronous import changed
+
         return await changed(partial(self.update, memory=memory), documents, progress)
 
     def delete(self, ids: Iterable[str], *, missing: Literal["error", "ignore"] = "error") -> int:

@@ -446,6 +446,7 @@ def test_a_process_is_left_as_it_was(tmp_path):
     """No torch, no pyserini, no OpenAI client; Ctrl-C and the environment stay Python's; nothing is said."""
     code = """
 import os, signal, sys, hybrid
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job's children ignore it
 before = dict(os.environ)
 pipeline = hybrid.Pipeline([hybrid.LuceneBM25()])
 with hybrid.create(sys.argv[1] + "/index", [hybrid.Document("a", "one")], pipeline) as index:
