@@ -28,6 +28,9 @@ from hybrid.kernels.blocks import WIDTH
 SLACK = 1 + 1e-6
 """More than float64 sums and one rounding to float32 can add to a bound."""
 
+FEW = 32
+"""Up to so many postings, a block's sums are looked at one by one, not all 256 (16 and 64 do as well)."""
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _half(bits: int) -> float:
@@ -61,7 +64,7 @@ def added(
     return factor * s + constant
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def _add_block(
     place: int,
     base: int,
@@ -97,7 +100,7 @@ def _add_block(
             sums[docs[at]] += max(value, 0.0)
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def score_window(
     places: NDArray[Any],
     base: int,
@@ -118,6 +121,7 @@ def score_window(
     """
     bits = sums.view(np.int64)  # floats from 0 up compare like their bits, which is faster
     sums[:] = 0.0
+    most = np.int64(-1)  # the greatest sum so far, -1 as long as it is not asked for
     for term in range(len(places)):
         if places[term] == 0:
             continue
@@ -126,15 +130,31 @@ def score_window(
         )
         missing = needed / SLACK - left[term]
         if missing > 0:
-            most = np.int64(0)
-            for i in range(WIDTH):
-                most = max(most, bits[i])
+            most = _greatest(most, places[term], docs, bits)
             if most < np.float64(missing).view(np.int64):
                 return False
     return True
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, inline="always")
+def _greatest(most: int, place: int, docs: NDArray[Any], bits: NDArray[Any]) -> int:
+    """Return the greatest of a window's sums after a block was added; ``most``: before it, -1 if unknown.
+
+    Sums only grow, so a known one need only be compared with those of the block's documents.
+    """
+    size = place & 511
+    if most < 0 or size > FEW:
+        most = np.int64(0)
+        for i in range(WIDTH):
+            most = max(most, bits[i])
+        return most
+    start = place >> 9
+    for at in range(start, start + size):
+        most = max(most, bits[docs[at]])
+    return most
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
 def leave(
     level: NDArray[Any],
     tops: NDArray[Any],
