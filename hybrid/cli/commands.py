@@ -136,7 +136,7 @@ def optimize(options: argparse.Namespace) -> None:
 def export(options: argparse.Namespace) -> None:
     """``hybrid export INDEX``."""
     with hybrid.open(options.index, check_encoders=False) as index:
-        if options.output is None:
+        if options.output == "-":
             _write_documents(index, sys.stdout)
             return
         opened = gzip.open if options.output.endswith(".gz") else open

@@ -110,7 +110,11 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     _command(commands, "optimize", "merge segments and win back the space of deleted documents")
     export = _command(commands, "export", "write every document as JSONL")
     export.add_argument(
-        "-o", "--output", metavar="FILE", help="a .jsonl or .jsonl.gz file (default: standard output)"
+        "-o",
+        "--output",
+        default="-",
+        metavar="FILE",
+        help="a .jsonl or .jsonl.gz file (default: -, standard output)",
     )
     models = _command(commands, "models", "list the models that need no configuration", index=False)
     models.add_argument("--markdown", action="store_true", help="print the page docs/models.md")

@@ -89,7 +89,9 @@ def test_add_delete_stats_optimize_export(index, tmp_path):
     assert "analyzer" in run("stats", index)
     assert "space of 2 deleted documents won back" in run("optimize", index)
     assert "nothing to do" in run("optimize", index)
-    rows = [json.loads(row) for row in run("export", index).splitlines()]
+    exported = run("export", index)
+    assert run("export", index, "-o", "-") == exported
+    rows = [json.loads(row) for row in exported.splitlines()]
     assert [row["_id"] for row in rows] == ["a", "b", "d"]
     assert rows[1] == CORPUS[1]
     run("export", index, "-o", tmp_path / "all.jsonl.gz")
