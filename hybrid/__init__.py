@@ -79,6 +79,7 @@ from hybrid.rerankers import MaxSim, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
 from hybrid.text import Analyzer, Cleaning, analyzer, analyzer_names
+from hybrid.text.chunking import Fixed, Headings, Recursive, Sentences, Words, split
 from hybrid.types import (
     DenseEncoder,
     Document,
@@ -97,6 +98,7 @@ __all__ = [
     "create", "open", "HybridIndex", "Stats",
     # documents and queries
     "read", "read_queries", "read_qrels", "Document", "Query",
+    "split", "Recursive", "Headings", "Sentences", "Fixed", "Words",
     # results
     "Result", "Hit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines

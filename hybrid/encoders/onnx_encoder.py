@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybrid.batches import DenseBatch
 from hybrid.encoders.batching import equal_length_batches
 from hybrid.encoders.texts import Distinct
+from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError, InputError
 from hybrid.threads import thread_count
 from hybrid.types import Floats, Progress
@@ -75,6 +76,11 @@ class OnnxEncoder(ABC):
     def normalized(self) -> bool:
         """Whether every vector has length 1."""
         return self._usage.normalize
+
+    @property
+    def units(self) -> ModelUnits:
+        """How documents are counted in the model's tokens."""
+        return ModelUnits(self._tokenizer, self._usage.max_tokens, self._usage.document_prefix)
 
     @abstractmethod
     def fingerprint(self) -> Mapping[str, str | int | bool]:

@@ -17,6 +17,11 @@ import hybrid
 from hybrid.batches import Encoded
 from hybrid.encoders import Model, Pool
 from hybrid.encoders.api import connect
+from hybrid.encoders.neural.bge_m3 import BgeM3
+from hybrid.encoders.neural.colbert import Colbert
+from hybrid.encoders.neural.dense import NeuralDenseEncoder
+from hybrid.encoders.neural.splade import Splade
+from hybrid.encoders.onnx_encoder import OnnxEncoder
 from hybrid.errors import InputError
 from tests.encoders import checkpoints
 from tests.remote import server
@@ -31,6 +36,7 @@ TEXTS = [
     "a b c",
 ]
 LONG = 4  # the text that is longer than each window
+COUNTING = (OnnxEncoder, NeuralDenseEncoder, BgeM3, Splade, Colbert)
 TOLERANCE = 1e-5
 """How far a text's numbers may depend on the texts it is encoded with."""
 
@@ -177,6 +183,17 @@ def test_long_texts_are_flagged(model):
     encoded = both(model, TEXTS)
     for kind in model.representations:
         assert np.flatnonzero(encoded[kind].truncated).tolist() == [LONG]
+
+
+def test_units_tell_what_will_be_cut(model):
+    units = getattr(model.encoder, "units", None)
+    if units is None:
+        assert not isinstance(model.encoder, COUNTING)
+        return
+    for text in ["", "hello", "a b, c. " * 3, *("xy" * n + " a" * m for n in range(9) for m in range(12))]:
+        encoded = both(model, [text])
+        for kind in model.representations:
+            assert bool(encoded[kind].truncated[0]) == (units.count(text) > units.most), text
 
 
 def test_threads_may_ask_at_once(model):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hybrid.encoders.neural import loading
 from hybrid.encoders.neural.loading import Dtype, Head
 from hybrid.encoders.texts import checked_texts
+from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError
 from hybrid.threads import thread_count
 from hybrid.types import Bools, Progress
@@ -119,6 +120,10 @@ class Backbone:
         for token, number in self.tokenizer.get_vocab().items():
             names[number] = token
         return names
+
+    def units(self, prefix: str = "", most: int | None = None, more: int = 0) -> ModelUnits:
+        """Return how texts behind a prefix are counted; ``most``: None for the window."""
+        return ModelUnits(self._tokenizer, most or self.max_tokens, prefix, more)
 
     def tokenize(self, texts: Sequence[str], prefix: str = "", *, special: bool = True) -> Tokens:
         """Return the token ids of texts, each behind the prefix, cut at the window.

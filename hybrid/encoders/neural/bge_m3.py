@@ -29,6 +29,7 @@ from hybrid.encoders.neural.m3_heads import (
     linear,
 )
 from hybrid.encoders.texts import Distinct
+from hybrid.encoders.units import ModelUnits
 from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Floats, Progress
@@ -111,6 +112,11 @@ class BgeM3:
     def token_dimension(self) -> int:
         """The length of each token's vector."""
         return self._token_dimension
+
+    @property
+    def units(self) -> ModelUnits:
+        """How documents are counted in the model's tokens."""
+        return self._backbone.units()
 
     def fingerprint(self) -> Mapping[str, str | int | bool]:
         """Return everything that decides what the model gives."""

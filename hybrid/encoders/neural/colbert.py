@@ -20,6 +20,7 @@ from hybrid.encoders.neural.colbert_layout import ColbertLayout, read_layout
 from hybrid.encoders.neural.loading import Dtype
 from hybrid.encoders.neural.projections import Projection, read_projection
 from hybrid.encoders.texts import Distinct
+from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError
 from hybrid.types import Bools, Floats, Progress
 
@@ -102,6 +103,12 @@ class Colbert:
             width = projections[-1].width if projections else backbone.hidden
             projections.append(read_projection(path, width))
         return cls(backbone, layout, projections)
+
+    @property
+    def units(self) -> ModelUnits:
+        """How documents are counted in the model's tokens, the marker included."""
+        marked = int(self._markers["document"] is not None)
+        return self._backbone.units(self._prefixes["document"], self._limits["document"], marked)
 
     def fingerprint(self) -> Mapping[str, str | int | bool]:
         """Return everything that decides the vectors."""

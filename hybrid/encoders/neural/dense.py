@@ -17,6 +17,7 @@ from hybrid.encoders.neural.backbone import Backbone, Tokens
 from hybrid.encoders.neural.pooling import normalized, pool, standardized
 from hybrid.encoders.request import Request
 from hybrid.encoders.texts import Distinct
+from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Progress
 
@@ -75,6 +76,12 @@ class NeuralDenseEncoder:
     def matryoshka(self) -> tuple[int, ...]:
         """The lengths that the model was trained to be cut to, longest first; empty for none or unknown."""
         return self.recipe.matryoshka
+
+    @property
+    def units(self) -> ModelUnits:
+        """How documents are counted in the model's tokens."""
+        added = self._end is not None and self.backbone.tokenize(["a"]).ids[0][-1] != self._end
+        return self.backbone.units(self.recipe.document_prefix, more=int(added))
 
     def fingerprint(self) -> Mapping[str, str | int | bool]:
         """Return everything that decides the vectors.

@@ -21,6 +21,7 @@ from hybrid.encoders.neural.backbone import Backbone, Ran
 from hybrid.encoders.neural.loading import Dtype, torch_library
 from hybrid.encoders.neural.static_queries import IDF, StaticQueries
 from hybrid.encoders.texts import Distinct
+from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Progress
 
@@ -109,6 +110,11 @@ class Splade:
     def vocabulary(self) -> Sequence[str]:
         """The tokens, by id."""
         return self._backbone.vocabulary
+
+    @property
+    def units(self) -> ModelUnits:
+        """How documents are counted in the model's tokens."""
+        return self._backbone.units(self._layout.document_prefix)
 
     def fingerprint(self) -> Mapping[str, str | int | bool]:
         """Return everything that decides the weights."""

@@ -1,0 +1,196 @@
+"""Chunkers: ways of cutting texts into passages, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Protocol, TypeAlias, get_args
+
+from hybrid.errors import PipelineError
+from hybrid.text.chunking import seams
+from hybrid.text.chunking.cutting import cut
+from hybrid.text.chunking.headings import Heading, fenced, html_headings, markdown_headings, paths
+from hybrid.text.chunking.passage import Passage
+from hybrid.text.chunking.seams import SENTENCE, WORD, Seams
+from hybrid.text.chunking.units import Units
+
+Markup: TypeAlias = Literal["markdown", "html"]
+
+
+class Chunker(Protocol):
+    """Cuts texts into passages.
+
+    Every passage but the first begins where another ends, or before; together they are the whole text.
+    """
+
+    def passages(self, text: str, units: Units) -> list[Passage]:
+        """Return the passages of a text, in order; none of an empty one.
+
+        Raises:
+            PipelineError: the passages asked for are longer than ``units.most``.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """Passages of ``size`` units, each ``overlap`` units into the one before; no word is cut.
+
+    ``size``: None for as many as the model reads at once.
+    """
+
+    size: int | None = None
+    overlap: int = 0
+
+    kind: ClassVar[str] = "fixed"
+
+    def __post_init__(self) -> None:
+        _check(self.size, self.overlap)
+
+    def passages(self, text: str, units: Units) -> list[Passage]:
+        """Return the passages of a text."""
+        found = seams.of_prose(text)
+        words = Seams(found.positions, found.strengths * 0 + WORD)
+        return _cut(text, words, units, self.size, self.overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class Recursive:
+    """Passages of at most ``size`` units, ended where the text has its seams.
+
+    The strongest seam of a passage's second half ends it: the end of a paragraph before that of a sentence
+    or a list item, before that of a line, before that of a word. Each passage begins up to ``overlap`` units
+    into the one before, at a seam.
+    """
+
+    size: int | None = None
+    overlap: int = 0
+
+    kind: ClassVar[str] = "recursive"
+
+    def __post_init__(self) -> None:
+        _check(self.size, self.overlap)
+
+    def passages(self, text: str, units: Units) -> list[Passage]:
+        """Return the passages of a text."""
+        return _cut(text, seams.of_prose(text), units, self.size, self.overlap)
+
+
+@dataclass(frozen=True, slots=True)
+class Sentences:
+    """Windows of ``count`` sentences, each ``overlap`` sentences into the one before.
+
+    A window of more than ``size`` units is cut as by `Recursive`.
+    """
+
+    count: int = 5
+    overlap: int = 1
+    size: int | None = None
+
+    kind: ClassVar[str] = "sentences"
+
+    def __post_init__(self) -> None:
+        _check(self.size, 0)
+        _check(self.count, self.overlap, "count")
+
+    def passages(self, text: str, units: Units) -> list[Passage]:
+        """Return the passages of a text."""
+        if not text:
+            return []
+        found = seams.of_prose(text)
+        starts = [0, *found.from_strength(SENTENCE).tolist(), len(text)]
+        sentences = len(starts) - 1
+        step = self.count - self.overlap
+        passages: list[Passage] = []
+        for first in range(0, max(1, sentences - self.overlap), step):
+            start, end = starts[first], starts[min(first + self.count, sentences)]
+            parts = _cut(text[start:end], _within(found, start, end), units, self.size, 0)
+            done = passages[-1].end if passages else 0  # a window that is cut repeats what the one before had
+            passages += [part for part in _shifted(parts, start) if part.end > done]
+        return passages
+
+
+@dataclass(frozen=True, slots=True)
+class Headings:
+    """Sections of Markdown or HTML, those that are too long cut as by `Recursive`.
+
+    A section begins with its heading. A passage knows the headings that it stands under. Fenced
+    blocks of Markdown and tags of HTML are cut only where nothing else helps.
+    """
+
+    markup: Markup = "markdown"
+    size: int | None = None
+    overlap: int = 0
+
+    kind: ClassVar[str] = "headings"
+
+    def __post_init__(self) -> None:
+        _check(self.size, self.overlap)
+        if self.markup not in get_args(Markup):
+            raise PipelineError(f"markup is {self.markup!r}; accepted: {', '.join(get_args(Markup))}")
+
+    def passages(self, text: str, units: Units) -> list[Passage]:
+        """Return the passages of a text."""
+        markdown = self.markup == "markdown"
+        headings = markdown_headings(text) if markdown else html_headings(text)
+        found = _markdown_seams(text) if markdown else seams.of_html(text)
+        passages = []
+        for start, end, path in _sections(text, headings):
+            parts = _cut(text[start:end], _within(found, start, end), units, self.size, self.overlap)
+            passages += _shifted(parts, start, path)
+        return passages
+
+
+CHUNKERS: dict[str, type[Fixed] | type[Recursive] | type[Sentences] | type[Headings]] = {
+    each.kind: each for each in (Fixed, Recursive, Sentences, Headings)
+}
+"""By the name that a recipe calls them."""
+
+
+def _sections(text: str, headings: Sequence[Heading]) -> list[tuple[int, int, tuple[str, ...]]]:
+    """Return where each section begins and ends, and the headings it stands under."""
+    starts = [heading.position for heading in headings]
+    bounds = [*starts, len(text)]
+    found = list(zip(starts, bounds[1:], paths(headings), strict=True))
+    return [(0, bounds[0], ()), *found] if bounds[0] > 0 else found
+
+
+def _markdown_seams(text: str) -> Seams:
+    """Return the seams of Markdown: those of prose, and in fenced blocks words alone."""
+    found = seams.of_prose(text)
+    strengths = found.strengths.copy()
+    for start, end in fenced(text):
+        a, b = found.positions.searchsorted((start + 1, end))
+        strengths[a:b] = WORD
+    return Seams(found.positions, strengths)
+
+
+def _cut(text: str, found: Seams, units: Units, size: int | None, overlap: int) -> list[Passage]:
+    most = units.most if size is None else size
+    if most > units.most:
+        raise PipelineError(
+            f"passages of {size} units were asked for, and the model reads {units.most}; give "
+            f"size={units.most} or less, or None for as many"
+        )
+    if overlap >= most:
+        raise PipelineError(f"overlap is {overlap}, and a passage has {most} units; give less")
+    return [Passage(start, end) for start, end in cut(text, found, units, most, overlap)]
+
+
+def _within(found: Seams, start: int, end: int) -> Seams:
+    """Return the seams between two positions, counted from the first."""
+    a, b = found.positions.searchsorted((start + 1, end))
+    return Seams(found.positions[a:b] - start, found.strengths[a:b])
+
+
+def _shifted(passages: Sequence[Passage], by: int, headings: tuple[str, ...] = ()) -> list[Passage]:
+    return [Passage(each.start + by, each.end + by, headings) for each in passages]
+
+
+def _check(size: object, overlap: object, name: str = "size") -> None:
+    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
+        raise PipelineError(f"{name} is {size!r}; give a whole number of at least 1, or None")
+    if not isinstance(overlap, int) or isinstance(overlap, bool) or overlap < 0:
+        raise PipelineError(f"overlap is {overlap!r}; give a whole number of at least 0")
+    if isinstance(size, int) and overlap >= size:
+        raise PipelineError(f"overlap is {overlap}, and {name} {size}; the overlap must be less")
