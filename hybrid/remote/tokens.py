@@ -19,15 +19,17 @@ def estimated_tokens(text: str) -> int:
     return max(1, -(-len(text.encode()) // BYTES_PER_TOKEN))
 
 
-def batches(texts: Sequence[str], most_texts: int, most_tokens: int) -> Iterator[slice]:
+def batches(texts: Sequence[str], most_texts: int, most_tokens: int, each: int = 0) -> Iterator[slice]:
     """Yield runs of texts, in order: at most so many texts, and tokens unless one text has more.
+
+    ``each``: tokens that every text has besides its own.
 
     >>> list(batches(["a" * 30, "b" * 30, "c" * 90, "d"], 2, 20))
     [slice(0, 2, None), slice(2, 3, None), slice(3, 4, None)]
     """
     start = tokens = 0
     for position, text in enumerate(texts):
-        more = estimated_tokens(text)
+        more = estimated_tokens(text) + each
         if position > start and (position - start >= most_texts or tokens + more > most_tokens):
             yield slice(start, position)
             start, tokens = position, 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hybrid.encoders.request import Dtype
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Reranker
 
@@ -39,13 +41,15 @@ def register(name: str, factory: Factory, *, replace: bool = False) -> None:
 def load(name: str, **options: Any) -> Reranker:
     """Return the reranker of a name; without options the same instance each time within this process.
 
-    Accepted, tried in this order: a registered name; the path of a folder that holds a cross-encoder; the
-    name of a Hugging Face hub repository, ``owner/name``. ``options`` are those of
-    `hybrid.rerankers.cross_encoder.CrossEncoder.load`: ``device``, ``dtype``, ``max_tokens``,
-    ``passages``, ``trust_remote_code``; and ``revision`` for a repository.
+    Accepted, tried in this order: a registered name; a model behind an API, ``provider:model``; the path of
+    a folder that holds a cross-encoder; the name of a Hugging Face hub repository, ``owner/name``.
+    ``options`` are those of `hybrid.rerankers.cross_encoder.CrossEncoder.load`: ``device``, ``dtype``,
+    ``max_tokens``, ``passages``, ``trust_remote_code``; and ``revision`` for a repository. Of an API, they
+    are those of `hybrid.rerankers.api.connect`. ``docs/rerankers.md`` has a table.
 
     Raises:
         EncoderError: the name is unknown, or the model cannot be loaded.
+        InputError: an option is unknown, or has a value that cannot be had.
     """
     with _lock:
         if name in _registered:
@@ -55,15 +59,43 @@ def load(name: str, **options: Any) -> Reranker:
                 _loaded[name] = _registered[name]()
             return _loaded[name]
         if options or name not in _loaded:
-            reranker = _cross_encoder(name, **options)
+            reranker = _make(name, options)
             if options:
                 return reranker
             _loaded[name] = reranker
         return _loaded[name]
 
 
-def _cross_encoder(name: str, revision: str | None = None, **options: Any) -> Reranker:
+def _make(name: str, options: Mapping[str, Any]) -> Reranker:
+    from hybrid.rerankers import api
+
+    maker = api.connect if api.provider_of(name) else _cross_encoder
+    accepted = [option for option in inspect.signature(maker).parameters if option != "name"]
+    for option in options:
+        if option not in accepted:
+            raise InputError(f"{option!r} is no option of {name!r}; accepted: {', '.join(accepted)}")
+    return maker(name, **options)
+
+
+def _cross_encoder(
+    name: str,
+    *,
+    revision: str | None = None,
+    device: str | None = None,
+    dtype: Dtype = "float32",
+    max_tokens: int | None = None,
+    passages: int = 4,
+    trust_remote_code: bool = False,
+) -> Reranker:
     from hybrid.rerankers.cross_encoder import CrossEncoder
+
+    options: dict[str, Any] = {
+        "device": device,
+        "dtype": dtype,
+        "max_tokens": max_tokens,
+        "passages": passages,
+        "trust_remote_code": trust_remote_code,
+    }
 
     folder = Path(name).expanduser()
     if folder.is_dir():
@@ -73,7 +105,8 @@ def _cross_encoder(name: str, revision: str | None = None, **options: Any) -> Re
     known = f"registered: {', '.join(sorted(_registered))}; " if _registered else ""
     raise EncoderError(
         f"the reranker {name!r} is unknown; {known}accepted: the path of an existing folder with a "
-        "cross-encoder, or a Hugging Face hub name owner/name"
+        "cross-encoder, a Hugging Face hub name owner/name, or a model behind an API, such as "
+        "cohere:rerank-v3.5"
     )
 
 

@@ -36,7 +36,8 @@ def packed(row):
 class Api:
     """The server. ``faults`` are taken one a request; a fault gets the handler and the right answer."""
 
-    def __init__(self, *, dimension=8, window=None, most=None, key=KEY):
+    def __init__(self, *, dimension=8, window=None, most=None, key=KEY, formats=None):
+        self.formats = FORMATS if formats is None else formats
         self.dimension, self.window, self.most, self.key = dimension, window, most, key
         self.faults, self.seen, self.lock = deque(), [], threading.Lock()
         self.now = self.busiest = 0
@@ -91,8 +92,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, body):
         if self.api.key and self.headers.get("Authorization") != f"Bearer {self.api.key}":
-            return 401, FORMATS[self.path].wrong_key(self.headers.get("Authorization", ""))
-        return FORMATS[self.path].answer(self.api, body)
+            return 401, self.api.formats[self.path].wrong_key(self.headers.get("Authorization", ""))
+        return self.api.formats[self.path].answer(self.api, body)
 
     def reply(self, status, answer, headers=(), content=None):
         content = json.dumps(answer).encode() if content is None else content

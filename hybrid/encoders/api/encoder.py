@@ -15,7 +15,6 @@ carries what was made, and the embedding cache keeps it, so that a second attemp
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed, wait
@@ -26,18 +25,13 @@ from hybrid.batches import DenseBatch, Encoded, Side
 from hybrid.encoders.api.wire import Wire, matrix
 from hybrid.encoders.texts import Distinct
 from hybrid.errors import InputError, PartialEncodingError, RemoteError
-from hybrid.remote import loop
+from hybrid.remote import loop, refusals
 from hybrid.remote.service import Call, Service
 from hybrid.remote.tokens import batches, estimated_tokens
 from hybrid.types import Floats, Progress
 
 BLANK = "."
 """What is sent for a text without content, which APIs refuse."""
-
-_TOO_LARGE = frozenset({400, 413, 422})
-_LONG = ("token", "too long", "length", "too large", "batch size", "context")
-_NUMBERS = re.compile(r"\b\d{2,7}\b")
-_CUTS = 40
 
 
 class ApiEncoder:
@@ -198,7 +192,7 @@ class ApiEncoder:
         try:
             vectors = await self._vectors(texts, side, call, cut=False)
         except RemoteError as error:
-            if error.status not in _TOO_LARGE or not any(mark in str(error).lower() for mark in _LONG):
+            if not refusals.too_large(error):
                 raise
             if len(texts) == 1:
                 return await self._shortened(texts[0], side, call, error)
@@ -215,15 +209,15 @@ class ApiEncoder:
         cut = np.ones(1, np.bool_)
         if self._wire.cuts:
             return DenseBatch(await self._vectors([text], side, call, cut=True), cut)
-        for _ in range(_CUTS):
-            shorter = text[: int(len(text) * _share(str(refusal)))]
+        for _ in range(refusals.CUTS):
+            shorter = text[: int(len(text) * refusals.share_to_keep(refusal))]
             if len(shorter) <= len(self._prefixes[side]):
                 break
             text = shorter
             try:
                 return DenseBatch(await self._vectors([text], side, call, cut=False), cut)
             except RemoteError as error:
-                if error.status not in _TOO_LARGE:
+                if error.status not in refusals.STATUSES:
                     raise
                 refusal = error
         raise refusal
@@ -241,15 +235,3 @@ class ApiEncoder:
             raise RemoteError(f"{self.service.name} at {self.service.base_url}: {error}") from error
         self._width = vectors.shape[1]
         return np.ascontiguousarray(vectors / lengths, np.float32)
-
-
-def _share(refusal: str) -> float:
-    """Return how much of a text to keep, of one that was refused: by the numbers in the message, or 3/4.
-
-    >>> _share("maximum context length is 8192 tokens, however you requested 16384 tokens")
-    0.49
-    """
-    numbers = [int(number) for number in _NUMBERS.findall(refusal.rpartition(" answered ")[2])]
-    small, large = (min(numbers), max(numbers)) if len(numbers) > 1 else (3, 4)
-    share = 0.98 * small / large
-    return share if 0.05 <= share <= 0.95 else 0.75

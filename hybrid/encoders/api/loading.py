@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-
 from hybrid.encoders.api.encoder import ApiEncoder
 from hybrid.encoders.api.known import DIMENSIONS
 from hybrid.encoders.api.wire import WIRES, Encoding, Wire, with_encoding
 from hybrid.encoders.families import find
-from hybrid.errors import EncoderError, InputError
+from hybrid.errors import InputError
 from hybrid.remote import Limits, Retries, Secret
-from hybrid.remote.secrets import checked_secret
-from hybrid.remote.service import Service
+from hybrid.remote.opening import open_service
 
 
 def provider_of(name: str) -> Wire | None:
@@ -90,44 +87,3 @@ def _prefixes(wire: Wire, model: str, family: str | None) -> tuple[str, str]:
             f"family is {family!r}, which is not among the known models; docs/models.md lists them"
         )
     return (known.query_prefix, known.document_prefix) if known else ("", "")
-
-
-def open_service(
-    provider: str,
-    default_url: str,
-    key_variables: tuple[str, ...],
-    *,
-    base_url: str | None,
-    api_key: Secret | None,
-    timeout: float,
-    retries: Retries | None,
-    limits: Limits | None,
-) -> Service:
-    """Return the service of a provider, with its address and its key.
-
-    Raises:
-        EncoderError: no address or no key is known.
-    """
-    variable = f"{provider.upper()}_BASE_URL"
-    url = base_url or os.environ.get(variable, "").strip() or default_url
-    if not url:
-        raise EncoderError(f"nothing says where {provider} is; give base_url=, or set {variable}")
-    key, source = api_key, "handed in as api_key"
-    for name in key_variables:
-        if key is None:
-            key, source = checked_secret(None, "api_key", name), f"from {name}"
-    checked_secret(key, "api_key", key_variables[0])
-    if key is None and url == default_url:
-        raise EncoderError(
-            f"no key for {provider}; set the environment variable {key_variables[0]}, or give "
-            "api_key=hybrid.Secret(...)"
-        )
-    return Service(
-        provider,
-        url,
-        key=key,
-        key_from=f"the key is {source}" if key else "no key was given",
-        timeout=timeout,
-        retries=retries,
-        limits=limits,
-    )

@@ -1,0 +1,145 @@
+"""A reranker behind an API that scores documents one by one (pointwise).
+
+What `hybrid.remote.service` does about failures of the transport holds here too. Besides, answers are
+checked:
+
+- Scores are put in the order of the documents by their index; an index that is missing, there twice or out
+  of range, and a score that is no finite number, are a `RemoteError`, at once.
+- A request that is refused as too large is halved until the document that is too long stands alone; its end
+  is then cut off, as far as the API wants it.
+
+There is no part of an answer: when one request has failed for good the others are not sent any more, and the
+stage that asked leaves the order as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import numpy as np
+
+from hybrid.encoders.api.encoder import BLANK
+from hybrid.encoders.texts import Distinct, checked_texts
+from hybrid.errors import InputError, RemoteError
+from hybrid.remote import loop, refusals
+from hybrid.remote.service import Call, Service
+from hybrid.remote.tokens import batches, estimated_tokens
+from hybrid.rerankers.api.wire import Wire, numbers
+from hybrid.types import Document, Floats
+
+
+class ApiReranker:
+    """A reranking model behind an API; may be used from several threads. ``close`` ends its connections.
+
+    A document's score does not depend on the others, unless the model compares them with each other
+    (jina-reranker-v3): then on those of the same request.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        wire: Wire,
+        service: Service,
+        *,
+        batch_documents: int | None = None,
+        batch_tokens: int | None = None,
+    ) -> None:
+        """Take the model's name, how to speak with its API, and where that is; nothing is sent yet.
+
+        ``batch_documents``, ``batch_tokens``: what one request holds at most, unless the API takes less. The
+        query counts with each document.
+
+        Raises:
+            InputError: a size is below 1.
+        """
+        for name, value in (("batch_documents", batch_documents), ("batch_tokens", batch_tokens)):
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+                raise InputError(f"{name} is {value!r}; give a whole number of at least 1, or None")
+        self.model, self.service = model, service
+        self._wire = wire
+        self._documents = min(batch_documents or wire.most_documents, wire.most_documents)
+        self._tokens = min(batch_tokens or wire.most_tokens, service.limits.tokens_per_minute or 2**62)
+
+    def __repr__(self) -> str:
+        return f"ApiReranker({self._wire.provider}:{self.model}, {self.service.base_url!r})"
+
+    def close(self) -> None:
+        """End the connections."""
+        self.service.close()
+
+    def score(self, query: str, documents: Sequence[Document]) -> Floats:
+        """Return the API's score of each document: float32, shape (documents,), in the order given.
+
+        Equal texts are sent once.
+
+        Raises:
+            InputError: a text is not valid Unicode.
+            RemoteError: the API failed, or its answer cannot be used.
+        """
+        checked_texts([query])
+        distinct = Distinct.of([document.content for document in documents])
+        if not distinct.texts:
+            return np.zeros(0, np.float32)
+        texts = [text if text.strip() else BLANK for text in distinct.texts]
+        call = Call()
+        future = loop.submit(self._all(query if query.strip() else BLANK, texts, call))
+        try:
+            scores = future.result()
+        except BaseException as error:  # an interrupt of this thread: nothing more is sent
+            loop.running_loop().call_soon_threadsafe(call.halt, error)
+            raise
+        return scores[distinct.source]
+
+    async def _all(self, query: str, texts: Sequence[str], call: Call) -> Floats:
+        """Score all texts, in requests side by side."""
+        each = estimated_tokens(query)
+        runs = batches(texts, self._documents, self._tokens, each)
+        tasks = [self._run(query, texts[run], call) for run in runs]
+        scores = await asyncio.gather(*tasks, return_exceptions=True)
+        if call.error is not None:
+            raise call.error
+        return np.concatenate([part for part in scores if isinstance(part, np.ndarray)])
+
+    async def _run(self, query: str, texts: Sequence[str], call: Call) -> Floats:
+        try:
+            return await self._request(query, texts, call)
+        except BaseException as error:
+            call.halt(error)
+            raise
+
+    async def _request(self, query: str, texts: Sequence[str], call: Call) -> Floats:
+        """Score one batch; one that is too large in halves."""
+        try:
+            return await self._scores(query, texts, call)
+        except RemoteError as error:
+            if not refusals.too_large(error):
+                raise
+            if len(texts) == 1:
+                return await self._shortened(query, texts[0], call, error)
+            half = len(texts) // 2
+            parts = [await self._request(query, part, call) for part in (texts[:half], texts[half:])]
+            return np.concatenate(parts)
+
+    async def _shortened(self, query: str, text: str, call: Call, refusal: RemoteError) -> Floats:
+        """Score the beginning of a text that was refused as too long."""
+        for _ in range(refusals.CUTS):
+            text = text[: int(len(text) * refusals.share_to_keep(refusal))]
+            if not text:
+                break
+            try:
+                return await self._scores(query, [text], call)
+            except RemoteError as error:
+                if not refusals.too_large(error):
+                    raise
+                refusal = error
+        raise refusal
+
+    async def _scores(self, query: str, texts: Sequence[str], call: Call) -> Floats:
+        tokens = sum(map(estimated_tokens, texts)) + len(texts) * estimated_tokens(query)
+        body = self._wire.body(self.model, query, texts)
+        answer = await self.service.post(self._wire.path, body, tokens, call)
+        try:
+            return numbers(self._wire.scores(answer, len(texts)))
+        except RemoteError as error:
+            raise RemoteError(f"{self.service.name} at {self.service.base_url}: {error}") from error
