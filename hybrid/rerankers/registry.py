@@ -69,7 +69,7 @@ def load(name: str, **options: Any) -> Reranker:
 def _make(name: str, options: Mapping[str, Any]) -> Reranker:
     from hybrid.rerankers import api
 
-    maker = api.connect if api.provider_of(name) else _cross_encoder
+    maker: Callable[..., Reranker] = api.maker_of(name) or _cross_encoder
     accepted = [option for option in inspect.signature(maker).parameters if option != "name"]
     for option in options:
         if option not in accepted:

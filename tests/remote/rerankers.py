@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 
-from tests.remote.server import CohereFormat, DetailFormat, TEIFormat, cut
+from tests.remote.server import CohereFormat, DetailFormat, OpenAIFormat, TEIFormat, cut
 
 
 def relevance(query, text):
@@ -88,7 +88,50 @@ class TEIRerank:
         return 200, scored(api, body["query"], texts, "score")
 
 
+class ChatFormat:
+    """OpenAI's chat completions. ``api.judge`` gets the query and the passages, and answers."""
+
+    wrong_key = OpenAIFormat.wrong_key
+
+    @classmethod
+    def answer(cls, api, body):
+        assert set(body) <= {"model", "messages", "temperature"}
+        assert [message["role"] for message in body["messages"]] == ["system", "user"]
+        query, passages = shown(body)
+        words = sum(len(passage.split()) for passage in passages)
+        if api.window and words > api.window:
+            said = (
+                f"This model's maximum context length is {api.window} tokens. However, your messages "
+                f"resulted in {words} tokens. Please reduce the length of the messages."
+            )
+            return 400, OpenAIFormat.error(said)
+        message = {"role": "assistant", "content": api.judge(query, passages), "refusal": None}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        return 200, {"object": "chat.completion", "model": body["model"], "choices": [choice]}
+
+
+def shown(body):
+    """Return the query and the passages that a prompt shows, as a reader of it would find them."""
+    lines = body["messages"][-1]["content"].splitlines()
+    query = lines[0].removeprefix("Search query: ")
+    passages = [line.partition("] ")[2] for line in lines if line.startswith("[")]
+    assert [line.partition("]")[0] for line in lines if line.startswith("[")] == [
+        f"[{n}" for n in range(1, len(passages) + 1)
+    ]
+    return query, passages
+
+
+def spelled(order):
+    return " > ".join(f"[{n + 1}]" for n in order)
+
+
+def by_relevance(query, passages):
+    """A model without fault."""
+    return spelled(sorted(range(len(passages)), key=lambda n: -relevance(query, passages[n])))
+
+
 FORMATS = {
+    "/chat/completions": ChatFormat,
     "/v2/rerank": CohereRerank,
     "/voyage/rerank": VoyageRerank,
     "/jina/rerank": JinaRerank,

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hybrid.errors import InputError
 from hybrid.remote import Limits, Retries, Secret
 from hybrid.remote.opening import open_service
+from hybrid.rerankers.api.listwise import ListwiseReranker, Settings
 from hybrid.rerankers.api.reranker import ApiReranker
-from hybrid.rerankers.api.wire import WIRES, Wire
+from hybrid.rerankers.api.wire import WIRES
+
+LANGUAGE_MODELS = "openai"
+"""How names begin of language models that order documents."""
 
 
-def provider_of(name: str) -> Wire | None:
-    """Return the wire format that a name begins with, or None."""
+def maker_of(name: str) -> Callable[..., ApiReranker | ListwiseReranker] | None:
+    """Return the function that connects to what a name means; None if it names no API."""
     provider, colon, model = name.partition(":")
-    return WIRES.get(provider) if colon and model.strip() else None
+    if not colon or not model.strip():
+        return None
+    return connect_listwise if provider == LANGUAGE_MODELS else connect if provider in WIRES else None
 
 
 def connect(
@@ -38,8 +46,9 @@ def connect(
         InputError: an option is wrong.
         MissingDependencyError: httpx is not installed.
     """
-    wire = provider_of(name)
-    if wire is None:
+    provider, _, model = name.partition(":")
+    wire = WIRES.get(provider)
+    if wire is None or not model.strip():
         raise InputError(f"{name!r} names no API; give provider:model, with one of {', '.join(WIRES)}")
     service = open_service(
         wire.provider,
@@ -52,5 +61,48 @@ def connect(
         limits=limits,
         purpose="rerank",
     )
-    model = name.partition(":")[2].strip()
-    return ApiReranker(model, wire, service, batch_documents=batch_documents, batch_tokens=batch_tokens)
+    return ApiReranker(
+        model.strip(), wire, service, batch_documents=batch_documents, batch_tokens=batch_tokens
+    )
+
+
+def connect_listwise(
+    name: str,
+    *,
+    base_url: str | None = None,
+    api_key: Secret | None = None,
+    window: int = 20,
+    step: int = 10,
+    passage_tokens: int = 400,
+    temperature: float | None = 0.0,
+    timeout: float = 60.0,
+    retries: Retries | None = None,
+    limits: Limits | None = None,
+) -> ListwiseReranker:
+    """Return the language model of ``openai:model``, which orders documents; nothing is sent yet.
+
+    It may be any model behind ``POST /chat/completions``, of OpenAI or of a server that speaks like it. The
+    address and the key are found as `connect` finds them (OPENAI_RERANK_BASE_URL, OPENAI_BASE_URL,
+    OPENAI_API_KEY). ``window``, ``step``, ``passage_tokens``, ``temperature``: see `Settings`.
+
+    Raises:
+        EncoderError: no key is known.
+        InputError: an option is wrong.
+        MissingDependencyError: httpx is not installed.
+    """
+    provider, _, model = name.partition(":")
+    if provider != LANGUAGE_MODELS or not model.strip():
+        raise InputError(f"{name!r} names no language model; give openai:model")
+    settings = Settings(window, step, passage_tokens, temperature)
+    service = open_service(
+        provider,
+        "https://api.openai.com/v1",
+        ("OPENAI_API_KEY",),
+        base_url=base_url,
+        api_key=api_key,
+        timeout=timeout,
+        retries=retries,
+        limits=limits,
+        purpose="rerank",
+    )
+    return ListwiseReranker(model.strip(), service, settings)

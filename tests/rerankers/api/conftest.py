@@ -8,7 +8,7 @@ import pytest
 
 from hybrid import Secret
 from hybrid.remote import Limits, Retries
-from hybrid.rerankers.api import connect
+from hybrid.rerankers.api import maker_of
 from tests.remote import rerankers, server
 
 QUICK = Retries(attempts=3, first=0.01, longest=0.02, patience=2.0)
@@ -17,6 +17,7 @@ QUICK = Retries(attempts=3, first=0.01, longest=0.02, patience=2.0)
 @pytest.fixture
 def api():
     with server.Api(formats=rerankers.FORMATS) as running:
+        running.judge = rerankers.by_relevance
         yield running
 
 
@@ -34,7 +35,7 @@ def reranker(api):
                 "timeout": 5.0,
                 "limits": Limits(concurrency=3),
             }
-            made = connect(name, **(defaults | options))
+            made = maker_of(name)(name, **(defaults | options))
             stack.callback(made.close)
             return made
 
