@@ -51,8 +51,7 @@ def task(tmp_path_factory):
         "MadeInstructed": save(root / "instructed", plain | {"instruction": {"test": instructions}}),
     }
     shared = dict.fromkeys(
-        ("reference", "date", "domains", "task_subtypes", "license", "annotations_creators", "dialect")
-        + ("sample_creation", "bibtex_citation")
+        ["reference", "date", "domains", "task_subtypes", "license", "annotations_creators", "dialect"]
     )
     made = {
         name: type(
@@ -69,6 +68,8 @@ def task(tmp_path_factory):
                     eval_langs=["eng-Latn"],
                     main_score="ndcg_at_10",
                     dataset={"path": str(path), "revision": "1"},
+                    sample_creation=None,
+                    bibtex_citation=None,
                     **shared,
                 )
             },
