@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +55,13 @@ def measured(folder: Path, name: str) -> dict[str, Any]:
     wanted = {entry.query_id for entry in judged}
     queries = [(key, text) for key, text in hybrid.read_queries(folder / "queries.jsonl") if key in wanted]
     encoders = {MODEL: open_encoder(name)}
-    started = time.perf_counter()
     with tempfile.TemporaryDirectory() as place:
         index = hybrid.create(place + "/index", hybrid.read(folder / "corpus.jsonl"), encoders=encoders)
-        seconds = time.perf_counter() - started
         scores = {
             "dense": measure(index, queries, judged, ["dense"]),
             "hybrid": measure(index, queries, judged, None),
         }
-    return {"documents": len(index), "create_seconds": round(seconds, 1), **scores}
+    return {"documents": len(index), **scores}
 
 
 def measure(index: Any, queries: Any, judged: Any, branches: list[str] | None) -> dict[str, float]:
