@@ -93,6 +93,7 @@ def _evaluating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         parser.add_argument("-m", "--measure", metavar="M", default="nDCG@10", help="(default nDCG@10)")
         parser.add_argument("--json", action="store_true", help="print JSON, for programs")
     tune.add_argument("-o", "--output", required=True, metavar="RECIPE", help="the recipe to write")
+    tune.add_argument("--recipe", metavar="R", help="tune this recipe, such as one with rerank stages")
     tune.add_argument(
         "--depth", type=_positive, default=200, metavar="N", help="candidates of each branch (default 200)"
     )

@@ -23,7 +23,7 @@ def tune_index(options: argparse.Namespace) -> None:
     if options.qrels is None:
         raise InputError("QUERIES are given and QRELS are not; give both, or none to make queries")
     queries, qrels = hybrid.read_queries(options.queries), hybrid.read_qrels(options.qrels)
-    with hybrid.open(options.index) as index:
+    with _opened(options) as index:
         tuned = tune(
             index,
             queries,
@@ -48,8 +48,14 @@ def tune_index(options: argparse.Namespace) -> None:
     show.line(f"recipe in {options.output}")
 
 
+def _opened(options: argparse.Namespace) -> hybrid.HybridIndex:
+    """Return the index with the recipe to be tuned."""
+    recipe = None if options.recipe is None else hybrid.read_recipe(options.recipe)
+    return hybrid.open(options.index, pipeline=recipe)
+
+
 def _tune_unjudged(options: argparse.Namespace) -> None:
-    with hybrid.open(options.index) as index:
+    with _opened(options) as index:
         found = tune_unjudged(index, seed=options.seed)
     hybrid.write_recipe(found.pipeline, options.output)
     if options.json:

@@ -1,7 +1,7 @@
 """The engine: create, open, change, search and explain an index."""
 
 from hybrid.engine.cloning import clone
-from hybrid.engine.completing import Completed, complete
+from hybrid.engine.completing import Completed, complete, complete_stages
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.opening import create, open
@@ -21,6 +21,7 @@ __all__ = [
     "Stats",
     "clone",
     "complete",
+    "complete_stages",
     "create",
     "open",
 ]

@@ -14,14 +14,16 @@ import numpy as np
 
 from hybrid.branches import Branch
 from hybrid.engine.candidates import Source, summary
-from hybrid.engine.checks import checked_list, checked_query
+from hybrid.engine.checks import checked_list, checked_query, cleaned
 from hybrid.engine.index import HybridIndex
+from hybrid.engine.rerank import find
 from hybrid.errors import InputError
 from hybrid.fusion import Column
 from hybrid.index import Mask, Snapshot
 from hybrid.ranking import Ranking
+from hybrid.rerankers import MaxSim, Rerank
 from hybrid.threads import parallel
-from hybrid.types import Docnums, Query
+from hybrid.types import Docnums, Doubles, Query
 
 TOP = 1000
 
@@ -75,6 +77,40 @@ def complete(
         return _complete(sources, snapshot, mask, depth)
 
     return parallel(one, range(len(asked)))
+
+
+def complete_stages(
+    index: HybridIndex,
+    queries: Sequence[str | Query],
+    ids: Sequence[Sequence[str]],
+    stages: Sequence[Rerank | MaxSim],
+) -> list[list[Doubles]]:
+    """Return what rerank stages say of each query's documents: for each query and stage, float64 (ids,).
+
+    ``ids``: for each query the documents to be scored, all at once.
+
+    Raises:
+        PipelineError: a stage names a reranker that is not there.
+        NotFoundError: an id is not in the index.
+        EncoderError: a model failed.
+    """
+    asked = [checked_query(query, index.pipeline) for query in checked_list("queries", queries)]
+    pipeline, snapshot, mask = index.pipeline, index._store.snapshot, index._store.snapshot.mask(None)
+    docnums = [snapshot.find(list(wanted)) for wanted in ids]
+    found: list[list[Doubles]] = [[] for _ in asked]
+    for stage in stages:
+        if isinstance(stage, MaxSim):
+            branch = pipeline.tokens(stage)
+            encoded = branch.encode_queries(asked, index._encoders.together((branch,)))
+            for n, tokens in enumerate(encoded):
+                scores = branch.scorer(snapshot, tokens, mask).scores(docnums[n])
+                found[n].append(scores.astype(np.float64))
+            continue
+        reranker = find(stage, index._rerankers)
+        for n, query in enumerate(asked):
+            seen = cleaned(snapshot.documents(docnums[n]), pipeline.cleaning)
+            found[n].append(np.asarray(reranker.score(query.text, seen), np.float64))
+    return found
 
 
 def _way(branch: Branch) -> tuple[Any, ...]:

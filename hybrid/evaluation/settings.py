@@ -11,6 +11,7 @@ from hybrid.errors import InputError
 from hybrid.fusion import DBSF, RRF, TM2C2, Fusion, MinMax, Weighted, ZScore
 from hybrid.fusion.normalizers import Normalizer
 from hybrid.pipeline import Pipeline
+from hybrid.rerankers import Stage
 
 FAMILIES = (
     "single branch",
@@ -19,6 +20,7 @@ FAMILIES = (
     "rank fusion",
     "weighted and normalised",
     "weighted, normalised, BM25 tuned",
+    "reranked",
 )
 """What may be chosen among, the simplest first: each has more to choose than the one before."""
 
@@ -29,7 +31,9 @@ class Grid:
 
     ``steps``: into how many equal parts a branch's weight is cut. ``normalizers``: those of weighted
     sums, the first of them in the simple family. ``rrf_k``: of rank fusion. ``k1`` and ``b``: of every
-    BM25 branch; empty ones leave it as it is.
+    BM25 branch; empty ones leave it as it is. ``tops`` and ``shares``: how many documents a rerank stage
+    sees and the weight of its score, for every `Rerank` and `MaxSim` stage of the pipeline, beside the
+    values that it has; empty ones leave stages as they are, unmeasured.
     """
 
     steps: int = 20
@@ -44,6 +48,8 @@ class Grid:
     rrf_k: tuple[float, ...] = (5, 10, 20, 60, 100)
     k1: tuple[float, ...] = (0.6, 0.9, 1.2, 1.6, 2.0)
     b: tuple[float, ...] = (0.3, 0.5, 0.75, 0.9)
+    tops: tuple[int, ...] = (10, 20, 50, 100)
+    shares: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
     def __post_init__(self) -> None:
         if not isinstance(self.steps, int) or isinstance(self.steps, bool) or self.steps < 2:
@@ -54,18 +60,21 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One configuration: the columns it reads, how it fuses them (None: one column alone), its family."""
+    """One configuration.
+
+    The columns it reads, how it fuses them (None: one column alone), its family, and its rerank stages.
+    """
 
     columns: tuple[int, ...]
     fusion: Fusion | None
     family: str
+    rerank: tuple[Stage, ...] = ()
 
     def pipeline(self, base: Pipeline, branches: Sequence[Branch]) -> Pipeline:
         """Return the pipeline that this is; everything else is as in ``base``."""
         chosen = tuple(branches[n] for n in self.columns)
-        if self.fusion is not None:
-            return replace(base, branches=chosen, fusion=self.fusion)
-        return replace(base, branches=chosen, fusion=Weighted())
+        rerank = self.rerank or base.rerank
+        return replace(base, branches=chosen, fusion=self.fusion or Weighted(), rerank=rerank)
 
 
 def variants(pipeline: Pipeline, grid: Grid) -> list[Branch]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from hybrid.engine import HybridIndex
 from hybrid.evaluation.comparing import Comparison, compare
 from hybrid.evaluation.measures import Evaluation, Qrels
 from hybrid.evaluation.placing import PlaceMeasure
+from hybrid.evaluation.reranking import measure_reranked, reranked
 from hybrid.evaluation.resampling import Interval, bootstrap_interval
 from hybrid.evaluation.scores import Scores
 from hybrid.evaluation.selection import Selection, select
@@ -65,12 +66,14 @@ def tune(
     folds: int = 5,
     seed: int = 0,
 ) -> Tuned:
-    """Choose branches, weights, normaliser, RRF's k, and BM25's k1 and b.
+    """Choose branches, weights, normaliser, RRF's k, BM25's k1 and b, and rerank stages' tops and weights.
 
     Every branch is asked once for every query, and every candidate gets every branch's true score; the
     settings are then array work (`Scores`). The choice is made by nested cross-validation with the
     one-standard-error rule (`select`). A fusion is recommended only if its held-out gain over the best
-    single branch is significant (paired randomisation test, p < 0.05); otherwise that branch is.
+    single branch is significant (paired randomisation test, p < 0.05); otherwise that branch is. So
+    are rerank stages: those of the pipeline, if all are `Rerank` or `MaxSim`, score once every document that
+    may come before them (`measure_reranked`). Where one is of another kind, all are kept, unmeasured.
 
     ``queries``: id and text. ``depth``: how many documents of each branch become candidates.
 
@@ -84,10 +87,17 @@ def tune(
     tried = settings(index.pipeline, branches, chosen)
     scores = Scores.of(index, queries, qrels, branches, depth)
     table = scores.measure(tried, measure)
+    staged = reranked(index.pipeline, tried, chosen)
+    if staged:
+        texts = dict(queries)
+        asked = [texts[qid] for qid in scores.queries]
+        table = np.concatenate([table, measure_reranked(index, asked, scores, staged, measure)])
+        tried += staged
     names = [name for name in FAMILIES if any(setting.family == name for setting in tried)]
     members = [[n for n, setting in enumerate(tried) if setting.family == name] for name in names]
     found = select(table, members, folds, seed)
-    return _report(index.pipeline, branches, tried, names, members, table, found, scores.queries, measure)
+    base = replace(index.pipeline, rerank=()) if staged else index.pipeline
+    return _report(base, branches, tried, names, members, table, found, scores.queries, measure)
 
 
 def _report(
@@ -106,7 +116,7 @@ def _report(
     single = int(means[: len(base.branches)].argmax())
     best_branch = branches[tried[single].columns[0]].name
     gain = _gain(found.held_out, table[single], queries, best_branch, measure)
-    fusing = tried[found.setting].fusion is not None
+    fusing = tried[found.setting].fusion is not None or bool(tried[found.setting].rerank)
     kept = fusing and gain is not None and not (gain.difference > 0 and gain.p_randomisation < 0.05)
     at = single if kept else found.setting
     pipeline = tried[at].pipeline(base, branches)
@@ -156,7 +166,7 @@ def _sentence(pipeline: Pipeline, gain: Comparison | None, best_branch: str, fus
     if kept:
         return f"Keep {best_branch} alone: fusion's gain is not significant ({figures})."
     if fusing:
-        return f"Ship {pipeline.fusion!r}{_bm25(pipeline)}: {figures}."
+        return f"Ship {_ways(pipeline)}{_bm25(pipeline)}{_stages(pipeline)}: {figures}."
     alone = pipeline.branches[0].name
     return f"Ship {alone} alone{_bm25(pipeline)}: fusion adds nothing that shows ({figures})."
 
@@ -165,3 +175,14 @@ def _bm25(pipeline: Pipeline) -> str:
     """Return the parameters of the BM25 branches."""
     found = [f"{b.name} k1={b.k1:g} b={b.b:g}" for b in pipeline.branches if isinstance(b, BM25)]
     return f" with {', '.join(found)}" if found else ""
+
+
+def _ways(pipeline: Pipeline) -> str:
+    """Return the fusion, or the one branch."""
+    return repr(pipeline.fusion) if len(pipeline.branches) > 1 else pipeline.branches[0].name
+
+
+def _stages(pipeline: Pipeline) -> str:
+    """Return the rerank stages."""
+    found = [f"{s.name} top={s.top} weight={s.weight:g}" for s in pipeline.rerank if hasattr(s, "weight")]
+    return f", reranked by {', then '.join(found)}" if found else ""

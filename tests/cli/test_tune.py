@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 
@@ -107,3 +108,20 @@ def test_queries_need_judgements(files, capsys):
     arguments = ["tune", files / "index", files / "queries.tsv", "-o", files / "out.toml"]
     assert main([str(argument) for argument in arguments]) == 2
     assert "give both" in capsys.readouterr().err
+
+
+class Backwards:
+    """A reranker that looks at the text alone."""
+
+    def score(self, query, documents):
+        return [float(document.text.count(query.split()[0])) for document in documents]
+
+
+def test_a_recipe_with_a_rerank_stage(files, tmp_path, capsys):
+    hybrid.register_reranker("backwards", Backwards, replace=True)
+    with hybrid.open(files / "index") as index:
+        pipeline = dataclasses.replace(index.pipeline, rerank=[hybrid.Rerank("backwards", 10, 0.5)])
+    hybrid.write_recipe(pipeline, tmp_path / "rerank.toml")
+    assert tuned(files, "--recipe", tmp_path / "rerank.toml") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in lines if line[:1] == ["reranked"]] == ["41"]
