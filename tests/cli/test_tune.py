@@ -124,4 +124,4 @@ def test_a_recipe_with_a_rerank_stage(files, tmp_path, capsys):
     hybrid.write_recipe(pipeline, tmp_path / "rerank.toml")
     assert tuned(files, "--recipe", tmp_path / "rerank.toml") == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert [line[1] for line in lines if line[:1] == ["reranked"]] == ["41"]
+    assert [line[1] for line in lines if line[:1] == ["reranked"]] == ["40"]
