@@ -85,6 +85,7 @@ from hybrid.types import (
     Document,
     Encoder,
     JointEncoder,
+    JudgingReranker,
     Query,
     Reranker,
     SparseEncoder,
@@ -108,7 +109,7 @@ __all__ = [
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
-    "Rerank", "MaxSim", "Reranker", "load_reranker", "register_reranker",
+    "Rerank", "MaxSim", "Reranker", "JudgingReranker", "load_reranker", "register_reranker",
     # encoders
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",

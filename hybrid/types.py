@@ -195,6 +195,19 @@ class Reranker(Protocol):
         ...
 
 
+@runtime_checkable
+class JudgingReranker(Reranker, Protocol):
+    """A reranker that says where its scores are not what was asked for: what it could not judge, and why.
+
+    Rerank stages call ``judge`` instead of ``score``. Its notes end in a result's ``notes``, and the stage
+    in its ``degraded``; under ``strict`` they are an error.
+    """
+
+    def judge(self, query: str, documents: Sequence[Document]) -> tuple[Floats, tuple[str, ...]]:
+        """Return one float32 score per document, in the order given, and the notes; none if all is well."""
+        ...
+
+
 class Scorer(Protocol):
     """One query against one branch of one snapshot, under one mask.
 

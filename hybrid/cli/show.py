@@ -71,6 +71,8 @@ def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | N
             console.print(Text("\n".join(_INDENT + row if row else row for row in rows)), soft_wrap=True)
         console.print()
     console.print(Text(summary(result), style="dim"), soft_wrap=True)
+    for name, said in result.notes.items():
+        console.print(Text(printable(f"{name}: {'; '.join(said)}"), style="dim"), soft_wrap=True)
 
 
 def _head(hit: hybrid.Hit) -> Text:
@@ -104,7 +106,7 @@ def summary(result: hybrid.Result) -> str:
     """Say how many hits, how fast, and whether the answer is whole."""
     parts = [f"{count(len(result), 'hit')} in {result.timings['total'] * 1e3:.0f} ms"]
     if result.degraded:
-        parts.append(f"DEGRADED: without {', '.join(result.degraded)}")
+        parts.append(f"DEGRADED: {', '.join(result.degraded)}")
     elif result.exact:
         parts.append("exact")
     else:
@@ -149,6 +151,7 @@ def result_json(result: hybrid.Result, explanations: Sequence[hybrid.Explanation
             "exact": result.exact,
             "gap": result.gap if result.gap != float("inf") else None,
             "degraded": list(result.degraded),
+            "notes": {name: list(said) for name, said in result.notes.items()},
             "generation": result.generation,
             "timings": dict(result.timings),
         }

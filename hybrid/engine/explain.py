@@ -20,7 +20,7 @@ def explanation(
     fused_ranking: Ranking,
     stages: Sequence[Stage],
     *,
-    degraded: tuple[str, ...],
+    notes: Mapping[str, tuple[str, ...]],
     timings: Mapping[str, float],
 ) -> Explanation:
     """Explain one document; ``fused_ranking`` is the fused list that the search went on with."""
@@ -37,7 +37,8 @@ def explanation(
         rank=rank_in(found, docnum) or fused_rank,
         branches=_branch_parts(candidates, docnum, columns, fused),
         stages=tuple(_stage_part(stage, docnum) for stage in stages if docnum in stage.scores),
-        degraded=degraded,
+        degraded=tuple(notes),
+        notes=notes,
         timings=timings,
     )
 

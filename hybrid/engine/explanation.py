@@ -49,7 +49,8 @@ class Explanation:
 
     ``fused_rank``: the true rank in the fused list, None if no branch ranks the document. ``rank``:
     the rank in the result, after reranking (and, where the result is not exact, as it came out);
-    further down than the search looked, the fused rank.
+    further down than the search looked, the fused rank. ``degraded`` and ``notes`` are those of
+    `hybrid.Result`.
     """
 
     id: str
@@ -62,6 +63,7 @@ class Explanation:
     branches: tuple[BranchPart, ...]
     stages: tuple[StagePart, ...]
     degraded: tuple[str, ...]
+    notes: Mapping[str, tuple[str, ...]]
     timings: Mapping[str, float] = field(compare=False)
 
     def __str__(self) -> str:
@@ -96,7 +98,8 @@ class Explanation:
                 *(f"    {m.term:<40} adds {m.score:>8.4f}" for m in stage.terms),
             ]
         if self.degraded:
-            lines += ["", f"  degraded: {', '.join(self.degraded)} failed and is not in the scores"]
+            reasons = [f"{name} ({'; '.join(said)})" for name, said in self.notes.items()]
+            lines += ["", f"  degraded: {', '.join(reasons)}"]
         spent = "  ".join(f"{stage} {seconds * 1e3:.1f} ms" for stage, seconds in self.timings.items())
         return "\n".join([*lines, "", f"  {spent}"])
 

@@ -18,34 +18,44 @@ from hybrid.types import Docnums, Doubles, Floats, Reranker, TermMatch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What a stage did: the order before and after, and its scores of the first ``top``."""
+    """What a stage did: the order before and after, and its scores of the first ``top``.
+
+    ``notes``: where the scores are not what was asked for.
+    """
 
     spec: Spec
     before: Ranking
     after: Ranking
     scores: Mapping[int, float]
+    notes: tuple[str, ...] = ()
     matches: Callable[[int], Sequence[TermMatch]] = lambda docnum: ()
 
 
 def rerank(
-    spec: Spec, score: Callable[[Docnums], Sequence[float] | Floats], ranking: Ranking, snapshot: Snapshot
+    spec: Spec,
+    judge: Callable[[Docnums], tuple[Sequence[float] | Floats, Sequence[str]]],
+    ranking: Ranking,
+    snapshot: Snapshot,
 ) -> Stage:
     """Rescore the first ``spec.top`` documents of a ranking; the others stay below, in their order.
 
+    ``judge`` gives scores and notes.
+
     Raises:
-        EncoderError: ``score`` returned something other than one finite score per document.
+        EncoderError: ``judge`` returned something other than one finite score per document.
     """
     head, tail = ranking.docnums[: spec.top], ranking.docnums[spec.top :]
     if not len(head):
         return Stage(spec, ranking, ranking, {})
-    scores = _scores(spec, score(head), len(head))
+    given, notes = judge(head)
+    scores = _scores(spec, given, len(head))
     after = ranking
     if spec.weight > 0:
         mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
         top = best(head, mixed, len(head), snapshot.tie_keys)
         below = lowered(ranking.scores[spec.top :], float(top.scores[-1]))
         after = Ranking(np.concatenate((top.docnums, tail)), np.concatenate((top.scores, below)))
-    return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)))
+    return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)), tuple(notes))
 
 
 def find(spec: Rerank, rerankers: Mapping[str, Reranker]) -> Reranker:
@@ -94,7 +104,8 @@ def min_max(scores: NDArray[np.floating]) -> Doubles:
 
 
 def _scores(spec: Spec, scores: Sequence[float] | Floats, n: int) -> Floats:
-    array = np.asarray(scores, np.float32)
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+        array = np.asarray(scores, np.float32)
     if array.shape != (n,) or not np.isfinite(array).all():
         raise EncoderError(
             f"{spec.name} returned scores of shape {array.shape} for {n} documents, or scores "

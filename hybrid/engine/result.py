@@ -36,7 +36,8 @@ class Result(Sequence[Hit]):
     ``exact``: whether they are proven to be the best of the whole collection under the fusion of
     all branches (before reranking); if not, ``gap`` is by how much an unseen document could beat
     the last one, which is unknown (inf) where a branch is missing.
-    ``degraded``: the branches and stages that failed and are missing from the scores.
+    ``degraded``: the branches and stages that failed and are missing from the scores, and the stages
+    whose scores are not wholly what was asked for. ``notes``: why, for each of them.
     ``timings``: seconds by stage; branches run side by side, so they may add up to more than
     ``"total"``. ``generation``: the state of the index that was searched.
     """
@@ -46,6 +47,7 @@ class Result(Sequence[Hit]):
     exact: bool
     gap: float
     degraded: tuple[str, ...]
+    notes: Mapping[str, tuple[str, ...]]
     generation: int
     timings: Mapping[str, float] = field(compare=False)
     _explain: Callable[[str], Explanation] = field(repr=False, compare=False)

@@ -10,26 +10,23 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
-from hybrid.engine.checks import cleaned
+from hybrid.engine.cascade import Cascade
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
-from hybrid.engine.rerank import Stage, find, rerank
+from hybrid.engine.rerank import Stage
 from hybrid.engine.result import Hit, Result
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
-from hybrid.rerankers import MaxSim
-from hybrid.rerankers import Stage as Spec
 from hybrid.threads import parallel
-from hybrid.types import Docnums, Document, Query, Reranker
+from hybrid.types import Query, Reranker
 
 logger = logging.getLogger("hybrid")
 
@@ -52,11 +49,12 @@ class Search:
     ) -> None:
         """Prepare; ``encoded`` holds what branches' ``encode_queries`` returned, where known."""
         self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
-        self.encoders, self.rerankers = encoders, rerankers
-        self.where, self.strict = where, strict
+        self.encoders, self.where, self.strict = encoders, where, strict
         self.deadline = deadline or Deadline(None)
         self.encoded = dict(encoded or {})
         self.degraded: dict[str, str] = {}
+        self.notes: dict[str, tuple[str, ...]] = {}
+        self.cascade = Cascade(snapshot, pipeline, query, rerankers, self._source)
         self.timings: dict[str, float] = {}
 
     def run(self, k: int) -> Result:
@@ -78,7 +76,8 @@ class Search:
             hits=hits,
             exact=candidates.exact and gap == 0,
             gap=gap,
-            degraded=self._left_out(),
+            degraded=tuple(self._notes()),
+            notes=self._notes(),
             generation=self.snapshot.generation,
             timings=self._ordered_timings(),
             _explain=self._explainer(wanted),
@@ -147,7 +146,7 @@ class Search:
         if self.strict:
             raise BranchError(str(failure)) from failure.error
         logger.warning("%s; the other branches answer", failure, exc_info=failure.error)
-        self.degraded[failure.name] = str(failure.error)
+        self.degraded[failure.name] = _reason(failure.error)
 
     def _rerank(self, ranking: Ranking, wanted: int, mask: Mask) -> list[Stage]:
         """Run the rerank stages over the best ``wanted``; one that fails leaves the order as it was."""
@@ -158,33 +157,24 @@ class Search:
                 continue
             try:
                 with self._timed(spec.name), guarded(spec.name):
-                    stage = self.deadline.within(partial(self._stage, spec, ranking, mask))
+                    stage = self.deadline.within(partial(self.cascade.run, spec, ranking, mask))
             except BranchFailure as failure:
-                if self.strict:
-                    raise BranchError(f"{spec.name} failed: {failure.error}") from failure.error
-                logger.warning("%s failed; the order before it stands", spec.name, exc_info=failure.error)
-                self.degraded[spec.name] = str(failure.error)
+                self._fall_short(spec.name, _reason(failure.error), failure.error)
+                self.degraded[spec.name] = _reason(failure.error)
             else:
+                if stage.notes and spec.name not in self.notes:
+                    self._fall_short(spec.name, "; ".join(stage.notes))
+                    self.notes[spec.name] = stage.notes
                 stages.append(stage)
                 ranking = stage.after
         return stages
 
-    def _stage(self, spec: Spec, ranking: Ranking, mask: Mask) -> Stage:
-        """Run one rerank stage."""
-        if isinstance(spec, MaxSim):
-            scorer = self._source(self.pipeline.tokens(spec), mask).scorer
-            return replace(rerank(spec, scorer.scores, ranking, self.snapshot), matches=scorer.matches)
-        reranker = find(spec, self.rerankers)
-        return rerank(
-            spec,
-            lambda docnums: reranker.score(self.query.text, self._seen(docnums)),
-            ranking,
-            self.snapshot,
-        )
-
-    def _seen(self, docnums: Docnums) -> Sequence[Document]:
-        """Return documents as rerankers see them."""
-        return cleaned(self.snapshot.documents(docnums), self.pipeline.cleaning)
+    def _fall_short(self, name: str, what: str, error: Exception | None = None) -> None:
+        """Tell that a stage failed, or in part; raise where that is not allowed."""
+        if self.strict:
+            raise BranchError(f"{name} failed: {what}") from error
+        said = "failed" if error else "fell short"
+        logger.warning("%s %s (%s); there the order before it stands", name, said, what, exc_info=error)
 
     def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:
         pool = candidates.pool
@@ -211,10 +201,11 @@ class Search:
         finally:
             self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
 
-    def _left_out(self) -> tuple[str, ...]:
-        """Return the branches and stages that failed, in the order of the query path."""
+    def _notes(self) -> dict[str, tuple[str, ...]]:
+        """Return why branches and stages failed, or in part, in the order of the query path."""
         names = [*(b.name for b in self.pipeline.branches), *(stage.name for stage in self.pipeline.rerank)]
-        return tuple(name for name in names if name in self.degraded)
+        notes = self.notes | {name: (reason,) for name, reason in self.degraded.items()}
+        return {name: notes[name] for name in names if name in notes}
 
     def _ordered_timings(self) -> dict[str, float]:
         """Return the timings in the order of the query path (branches write them as they end)."""
@@ -230,12 +221,13 @@ class Search:
     def explain(self, id: str, wanted: int, timings: Mapping[str, float] | None = None) -> Explanation:
         """Explain where a document ranks, whether or not it is among the best ``wanted``.
 
-        What the search left out because it failed is left out here too.
+        What the search left out because it failed is left out here too; there is no deadline.
 
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
             BranchError: every branch failed, or one could not be asked about the document.
         """
+        self.deadline = Deadline(None)
         docnum = self.snapshot.docnum(id)
         mask = self.snapshot.mask(self.where)
         if not mask.lets_through(self.snapshot, docnum):
@@ -251,11 +243,16 @@ class Search:
                 candidates,
                 fused,
                 stages,
-                degraded=self._left_out(),
+                notes=self._notes(),
                 timings=timings or self._ordered_timings(),
             )
         except BranchFailure as failure:
             raise BranchError(f"cannot explain {id!r}: {failure}") from failure.error
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error says, or what it is if it says nothing."""
+    return str(error) or type(error).__name__
 
 
 def encode_all(

@@ -68,6 +68,40 @@ def test_a_late_reranker_leaves_the_order_before_it(tmp_path, slow):
         assert [hit.id for hit in before] == ["b", "a"]
 
 
+class Busy:
+    """A reranker that computes and computes: nothing can interrupt it from outside."""
+
+    def __init__(self, stop):
+        self.stop = stop
+
+    def score(self, query, documents):
+        until = time.monotonic() + 20
+        while not self.stop.is_set() and time.monotonic() < until:
+            pass
+        return np.arange(len(documents), dtype=np.float32)
+
+
+def test_a_reranker_that_cannot_be_interrupted_is_left_behind(tmp_path):
+    stop = threading.Event()
+    pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("busy")])
+    try:
+        with hybrid.create(tmp_path / "i", DOCUMENTS, pipeline, rerankers={"busy": Busy(stop)}) as index:
+            result, took = timed(lambda: index.search("ant", deadline=0.3))
+        assert took < 15
+        assert [hit.id for hit in result] == ["a", "b"]
+        assert result.notes == {"rerank:busy": ("it had not ended at the deadline of 0.3 s",)}
+    finally:
+        stop.set()
+
+
+def test_a_result_is_explained_after_its_deadline(tmp_path, monkeypatch):
+    with hybrid.create(tmp_path / "i", DOCUMENTS, hybrid.Pipeline([hybrid.BM25()])) as index:
+        result = index.search("ant", deadline=30)
+        later = time.monotonic() + 60
+        monkeypatch.setattr("hybrid.engine.deadline.time.monotonic", lambda: later)
+        assert result.explain(2).rank == 2
+
+
 def test_strict_raises_instead(tmp_path, slow):
     pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("slow")])
     with (
