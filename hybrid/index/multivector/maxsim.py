@@ -19,10 +19,10 @@ from hybrid.threads import parallel, thread_count
 from hybrid.types import Doubles, Floats
 
 _BLOCK = 1 << 21
-"""How many numbers of token vectors are multiplied at a time (8 MiB of float32)."""
+"""How many numbers of token vectors a thread decodes at a time, at most (8 MiB of float32)."""
 
 _SHARED = 4096
-"""From how many tokens on a block is shared among threads."""
+"""From how many tokens on documents are shared among threads."""
 
 _NONE = np.empty(0, np.float32)
 
@@ -46,11 +46,12 @@ class TokenQuery:
 
 
 class Block(NamedTuple):
-    """Documents' tokens as float32, shape (tokens, d), put end to end; their scales, and their bounds."""
+    """Documents' tokens as float32, shape (tokens, d), and their scales; where each document's are."""
 
     tokens: Floats
     scales: Floats
-    bounds: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,10 +84,11 @@ class StoredTokens:
         Each inner product is that of the kept vectors, added in float64 as `hybrid.kernels.inner` says; so is
         their sum, in the order of the query's tokens; it is rounded once.
         """
-        found = np.empty(len(documents), np.float32)
-        for part in self._blocks(documents):
-            best = self.best(documents[part], query)
-            found[part] = np.cumsum(best, axis=1)[:, -1]  # one after the other, unlike numpy's sum
+        best = self.best(documents, query)
+        sums = best[:, 0].copy()
+        for i in range(1, best.shape[1]):  # one after the other, unlike numpy's sum
+            sums += best[:, i]
+        found: Floats = sums.astype(np.float32)
         found += np.float32(0.0)  # -0 + 0 is 0
         return found
 
@@ -95,72 +97,57 @@ class StoredTokens:
 
         Both have shape (m,); the second is float64, the terms of the sum that `scores` returns.
         """
-        block = self._gathered(np.array([document]))
-        scales = block.scales.astype(np.float64) if len(block.scales) else 1.0
+        block = self._decoded(np.array([document]))
+        rows = slice(int(block.starts[0]), int(block.starts[0] + block.sizes[0]))
+        scales = block.scales[rows].astype(np.float64) if len(block.scales) else 1.0
         wide = query.vectors.astype(np.float64)
-        products = np.stack([row_sums(block.tokens * vector) * scales for vector in wide])
+        products = np.stack([row_sums(block.tokens[rows] * vector) * scales for vector in wide])
         found = products.argmax(axis=1)
         return found, products[np.arange(len(found)), found]
 
     def best(self, documents: NDArray[np.int64], query: TokenQuery) -> Doubles:
         """Return max_j q_i·d_j for each document and query token: float64, shape (documents, m)."""
-        from hybrid.kernels.maxsim import maxsim
+        from hybrid.kernels.maxsim import LANES, maxsim
 
-        block = self._gathered(documents)
-        products = block.tokens @ np.ascontiguousarray(query.vectors.T)
-        dimension, longest = self.vectors.dimension, self.longest
-        errors = np.array([float32_error(dimension, length, longest) for length in query.lengths])
-        wide, best = query.vectors.astype(np.float64), np.empty((len(documents), len(query.vectors)))
+        asked = query.vectors
+        m, dimension = asked.shape
+        padded = np.zeros((-(-m // LANES) * LANES, dimension), np.float32)
+        padded[:m] = asked
+        errors = np.array([float32_error(dimension, length, self.longest) for length in query.lengths])
+        wide, best = asked.astype(np.float64), np.empty((len(documents), m))
 
         def one(part: slice) -> None:
-            a, b = int(block.bounds[part.start]), int(block.bounds[part.stop])
-            bounds = block.bounds[part.start : part.stop + 1] - a
-            scales = block.scales[a:b] if len(block.scales) else _NONE
-            maxsim(block.tokens[a:b], scales, products[a:b], bounds, wide, errors, best[part])
+            block = self._decoded(documents[part])
+            maxsim(block.tokens, block.scales, block.starts, block.sizes, padded, wide, errors, best[part])
 
-        parallel(one, _shares(block.bounds))
+        parallel(one, self._shares(documents))
         return best
 
-    def _gathered(self, documents: NDArray[np.int64]) -> Block:
-        """Return the tokens of documents; copied unless they lie side by side as float32."""
-        from hybrid.kernels.maxsim import gather
+    def _decoded(self, documents: NDArray[np.int64]) -> Block:
+        """Return the tokens of documents as float32: where they are if they are kept so, else copied."""
+        from hybrid.kernels.maxsim import gather, gather_halves
 
         starts = self.bounds[documents]
         sizes = self.bounds[documents + 1] - starts
-        bounds = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
         values, scales = self.vectors.values, self.vectors.scales
-        together = len(documents) > 0 and bool((np.diff(documents) == 1).all())
-        run = slice(int(starts[0]), int(starts[0] + bounds[-1])) if together else slice(0)
-        if together and values.dtype == np.float32:
-            return Block(values[run], _NONE, bounds)
-        if len(scales):
-            spread = [scales[a : a + n] for a, n in zip(starts.tolist(), sizes.tolist(), strict=True)]
-            scales = scales[run] if together else np.concatenate([_NONE, *spread])
+        if values.dtype == np.float32:
+            return Block(values, _NONE, starts, sizes)
+        tokens = np.empty((int(sizes.sum()), self.vectors.dimension), np.float32)
+        ends = np.cumsum(sizes)
         if values.dtype == np.float16:
-            pieces = [values[a : a + n] for a, n in zip(starts.tolist(), sizes.tolist(), strict=True)]
-            whole = values[run] if together else np.concatenate([values[:0], *pieces])
-            return Block(whole.astype(np.float32), _NONE, bounds)
-        tokens = np.empty((int(bounds[-1]), self.vectors.dimension), np.float32)
+            gather_halves(values.view(np.uint16), starts, sizes, tokens)
+            return Block(tokens, _NONE, ends - sizes, sizes)
+        gather(values, starts, sizes, tokens)
+        spread = np.arange(len(tokens)) + np.repeat(starts - ends + sizes, sizes)
+        return Block(tokens, scales[spread], ends - sizes, sizes)
 
-        def one(part: slice) -> None:
-            gather(values, starts[part], sizes[part], tokens[bounds[part.start] : bounds[part.stop]])
-
-        parallel(one, _shares(bounds))
-        return Block(tokens, scales, bounds)
-
-    def _blocks(self, documents: NDArray[np.int64]) -> list[slice]:
-        """Cut documents into blocks of about `_BLOCK` numbers."""
-        sizes = (self.bounds[documents + 1] - self.bounds[documents]) * self.vectors.dimension
-        block = np.cumsum(sizes) // _BLOCK
-        edges = [0, *(np.flatnonzero(np.diff(block)) + 1).tolist(), len(documents)]
-        return [slice(a, b) for a, b in pairwise(edges) if b > a]
-
-
-def _shares(bounds: NDArray[np.int64]) -> list[slice]:
-    """Cut documents into one share for each thread, if they have enough tokens."""
-    count = len(bounds) - 1
-    if count < 1:
-        return []
-    shares = min(count, thread_count() if bounds[-1] >= _SHARED else 1)
-    edges = [0, *np.searchsorted(bounds, bounds[-1] * np.arange(1, shares) / shares).tolist(), count]
-    return [slice(a, b) for a, b in pairwise(edges) if b > a]
+    def _shares(self, documents: NDArray[np.int64]) -> list[slice]:
+        """Cut documents into parts for threads: of at most `_BLOCK` numbers, and one for each thread."""
+        if not len(documents):
+            return []
+        ends = np.cumsum(self.bounds[documents + 1] - self.bounds[documents])
+        most = max(1, _BLOCK // self.vectors.dimension)
+        if ends[-1] >= _SHARED:
+            most = min(most, -(-int(ends[-1]) // thread_count()))
+        edges = [0, *(np.flatnonzero(np.diff((ends - 1) // most)) + 1).tolist(), len(documents)]
+        return [slice(a, b) for a, b in pairwise(edges)]
