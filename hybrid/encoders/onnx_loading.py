@@ -119,24 +119,24 @@ def _checkpoint(request: Request) -> Checkpoint:
 
 
 def _usage(request: Request) -> FileUsage:
-    positions = _positions(request.folder)
-    wanted = request.max_tokens or positions
-    if wanted is None or wanted < 2 or (positions and (request.options.max_tokens or 0) > positions):
+    places = positions(request.folder)
+    wanted = request.max_tokens or places
+    if wanted is None or wanted < 2 or (places and (request.options.max_tokens or 0) > places):
         raise InputError(
-            f"max_tokens is {wanted}; give a whole number from 2 to {positions or 'what the model can take'}"
+            f"max_tokens is {wanted}; give a whole number from 2 to {places or 'what the model can take'}"
         )
     return FileUsage(
         name=request.name,
         pooling=request.pooling,
         normalize=request.normalize,
-        max_tokens=min(wanted, positions or wanted),
+        max_tokens=min(wanted, places or wanted),
         query_prefix=request.query_prefix,
         document_prefix=request.document_prefix,
         revision=request.revision,
     )
 
 
-def _positions(folder: Path) -> int | None:
+def positions(folder: Path) -> int | None:
     """Return how many tokens the model has places for, if ``config.json`` says so."""
     try:
         config = json.loads((folder / "config.json").read_text("utf-8"))

@@ -6,17 +6,18 @@ import inspect
 import re
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from hybrid.encoders.request import Dtype
+from hybrid.encoders.sources import download
 from hybrid.errors import EncoderError, InputError
+from hybrid.rerankers.request import Options
 from hybrid.types import Reranker
 
 Factory = Callable[[], Reranker]
 
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
-_FILES = ["*.json", "*.txt", "*.model", "model*.safetensors", "pytorch_model*.bin"]
 
 _registered: dict[str, Factory] = {}
 _loaded: dict[str, Reranker] = {}
@@ -43,9 +44,9 @@ def load(name: str, **options: Any) -> Reranker:
 
     Accepted, tried in this order: a registered name; a model behind an API, ``provider:model``; the path of
     a folder that holds a cross-encoder; the name of a Hugging Face hub repository, ``owner/name``.
-    ``options`` are those of `hybrid.rerankers.cross_encoder.CrossEncoder.load`: ``device``, ``dtype``,
-    ``max_tokens``, ``passages``, ``trust_remote_code``; and ``revision`` for a repository. Of an API, they
-    are those of `hybrid.rerankers.api.connect`. ``docs/rerankers.md`` has a table.
+    ``options`` are those of `hybrid.rerankers.request.Options`: ``backend``, ``device``, ``dtype`` and so on;
+    of an API, those of `hybrid.rerankers.api.connect` or `connect_listwise`. ``docs/rerankers.md`` has a
+    table.
 
     Raises:
         EncoderError: the name is unknown, or the model cannot be loaded.
@@ -69,51 +70,34 @@ def load(name: str, **options: Any) -> Reranker:
 def _make(name: str, options: Mapping[str, Any]) -> Reranker:
     from hybrid.rerankers import api
 
-    maker: Callable[..., Reranker] = api.maker_of(name) or _cross_encoder
-    accepted = [option for option in inspect.signature(maker).parameters if option != "name"]
+    connect = api.maker_of(name)
+    accepted = [field.name for field in fields(Options)]
+    if connect is not None:
+        accepted = [option for option in inspect.signature(connect).parameters if option != "name"]
     for option in options:
         if option not in accepted:
             raise InputError(f"{option!r} is no option of {name!r}; accepted: {', '.join(accepted)}")
-    return maker(name, **options)
+    return _local(name, Options(**options)) if connect is None else connect(name, **options)
 
 
-def _cross_encoder(
-    name: str,
-    *,
-    revision: str | None = None,
-    device: str | None = None,
-    dtype: Dtype = "float32",
-    max_tokens: int | None = None,
-    passages: int = 4,
-    trust_remote_code: bool = False,
-) -> Reranker:
-    from hybrid.rerankers.cross_encoder import CrossEncoder
-
-    options: dict[str, Any] = {
-        "device": device,
-        "dtype": dtype,
-        "max_tokens": max_tokens,
-        "passages": passages,
-        "trust_remote_code": trust_remote_code,
-    }
+def _local(name: str, options: Options) -> Reranker:
+    from hybrid.rerankers.loading import load_folder, needs_file
 
     folder = Path(name).expanduser()
     if folder.is_dir():
-        return CrossEncoder.load(folder, name=folder.resolve().name, **options)
+        if options.revision is not None:
+            raise InputError(
+                f"revision is {options.revision!r}, and {folder} is a folder; leave revision out"
+            )
+        return load_folder(folder, folder.resolve().name, options)
     if _HUB_NAME.fullmatch(name):
-        return CrossEncoder.load(_download(name, revision), name=name, **options)
+        folder = download(name, options.revision, code=options.trust_remote_code)
+        if needs_file(folder, options):
+            folder = download(name, options.revision, code=options.trust_remote_code, onnx=True)
+        return load_folder(folder, name, options)
     known = f"registered: {', '.join(sorted(_registered))}; " if _registered else ""
     raise EncoderError(
         f"the reranker {name!r} is unknown; {known}accepted: the path of an existing folder with a "
         "cross-encoder, a Hugging Face hub name owner/name, or a model behind an API, such as "
         "cohere:rerank-v3.5"
     )
-
-
-def _download(repo: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-
-    try:
-        return Path(snapshot_download(repo, revision=revision, allow_patterns=_FILES))
-    except Exception as error:  # network, permission, unknown repository: many unrelated types
-        raise EncoderError(f"cannot download {repo!r} from the Hugging Face hub: {error}") from error

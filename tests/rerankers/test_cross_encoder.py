@@ -11,31 +11,12 @@ import pytest
 
 import hybrid
 from hybrid.rerankers.cross_encoder import CrossEncoder
-from tests.encoders.checkpoints import edit_json, randomised, save_bert, save_xlm_roberta
+from tests.encoders.checkpoints import save_bert, save_xlm_roberta
+from tests.rerankers.classifiers import bge, classify
 
 QUERY = "what is a cell"
 TEXTS = ["hello world", "", "the cell of a river", "music", "a b c d e f g", "cell " * 9, "hello, world!"]
 DOCUMENTS = [hybrid.Document(str(n), text) for n, text in enumerate(TEXTS)]
-
-
-def classify(folder, labels=1):
-    """Turn a saved model into a sequence classifier, as cross-encoders are published."""
-    import torch
-    import transformers
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        config = transformers.AutoConfig.from_pretrained(folder, num_labels=labels)
-        torch.manual_seed(0)
-        model = transformers.AutoModelForSequenceClassification.from_config(config)
-        randomised(model, 3).save_pretrained(folder)
-    return folder
-
-
-def bge(folder):
-    """Name the tokenizer's class as the published models do; FlagEmbedding builds pairs by it."""
-    edit_json(folder / "tokenizer_config.json", tokenizer_class="XLMRobertaTokenizer")
-    return folder
 
 
 @pytest.fixture(scope="module")

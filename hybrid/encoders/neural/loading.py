@@ -15,13 +15,14 @@ from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError, MissingDependencyError
 
 Dtype: TypeAlias = request.Dtype
-Head: TypeAlias = Literal["base", "mlm", "classification"]
+Head: TypeAlias = Literal["base", "mlm", "classification", "causal"]
 
 DTYPES = ("float32", "float16", "bfloat16")
 _CLASSES: Mapping[Head, str] = {
     "base": "AutoModel",
     "mlm": "AutoModelForMaskedLM",
     "classification": "AutoModelForSequenceClassification",
+    "causal": "AutoModelForCausalLM",
 }
 _NOT_DECIDING = (
     "_name_or_path",
