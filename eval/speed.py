@@ -8,6 +8,9 @@ after round, each opens it in a fresh process and answers all queries one at a t
 the peers moving on by one every round. One process runs at a time, on one core unless --threads says
 otherwise. A peer that cannot be installed, or fails, stands in the results with its reason. Tables
 and plots come from the results: `python eval/plots.py FILE`.
+
+Large collections take hours to index. With --keep FOLDER the indexes stay, each with the figures of
+its building; a later command with the same folder measures only what asking takes. `--runs 0` builds only.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +68,8 @@ def parse() -> argparse.Namespace:
     add("--data", type=Path, default=os.environ.get("HYBRID_DATA"), help="the folder that holds the sets")
     add("--peers", type=lambda names: names.split(","), help="only these, and ours in any case")
     add("--runs", type=int, default=5, help="rounds (default 5)")
+    add("--keep", type=Path, help="a folder in which indexes stay, to be asked again by later commands")
+    add("--busy", action="store_true", help="note of kept indexes that other work ran beside their building")
     add("--out", type=Path, help="the file for the results; the screen, if it is not given")
     add("--size", type=int, help="only so many documents of a real collection")
     add("--sizes", type=int, nargs="+", help="sizes of the synthetic collections")
@@ -79,6 +86,8 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.task in ("bm25", "hybrid", "build") and options.data is None:
         parser.error(f"the task {options.task} needs --data, or HYBRID_DATA set to the folder of the sets")
+    if options.task == "build" and options.keep:
+        parser.error("the task build makes every index anew, so it cannot --keep them")
     known = {peer.name for peer in TASKS[options.task]}
     if unknown := set(options.peers or ()) - known:
         parser.error(f"no peer {', '.join(sorted(unknown))} in {options.task}: {', '.join(sorted(known))}")
@@ -121,14 +130,13 @@ def measure(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     limits |= {"memory": options.memory * 2**30, "passes": options.task != "build"}
     chosen = [p for p in TASKS[options.task] if not options.peers or p.name in (OURS, *options.peers)]
     measured = {peer.name: Measured(peer) for peer in chosen}
-    environments.cache().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=environments.cache(), prefix="work-") as work:
-        tasks = {peer.name: order(options, peer, folder, Path(work)) for peer in chosen}
+    with workplace(options, folder) as work:
+        tasks = {peer.name: order(options, peer, folder, work) for peer in chosen}
+        if options.task != "build":
+            for peer in chosen:
+                prepare(options, measured[peer.name], tasks[peer.name], limits)
         for turn in range(options.runs):
             start = turn % len(chosen)
-            if turn == 0 and options.task != "build":
-                for peer in chosen:
-                    build(measured[peer.name], tasks[peer.name], limits)
             for peer in chosen[start:] + chosen[:start]:
                 if options.task == "build":
                     build(measured[peer.name], tasks[peer.name], limits)
@@ -149,6 +157,35 @@ def order(options: argparse.Namespace, peer: Peer, folder: Path, work: Path) -> 
         queries=options.queries,
         options=peer.options,
     )
+
+
+@contextmanager
+def workplace(options: argparse.Namespace, folder: Path) -> Iterator[Path]:
+    """Yield where a collection's indexes are made: a folder that goes in the end, or the one to keep."""
+    if options.keep:
+        place = options.keep.resolve() / folder.name
+        place.mkdir(parents=True, exist_ok=True)
+        yield place
+    else:
+        environments.cache().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=environments.cache(), prefix="work-") as work:
+            yield Path(work)
+
+
+def prepare(options: argparse.Namespace, measured: Measured, task: Task, limits: dict[str, Any]) -> None:
+    """Build one peer's index, or take the one that was kept, with how its building went."""
+    if not options.keep:
+        build(measured, task, limits)
+        return
+    kept = task.folder.with_name(f"{task.folder.name}.json")
+    if not kept.exists():
+        build(measured, task, limits)
+        how = {name: value for name, value in provenance().items() if name in ("revision", "date")}
+        how |= {"threads": options.threads, "beside_other_work": options.busy}
+        builds = [report | {"how": how} for report in measured.builds]
+        kept.write_text(json.dumps({"builds": builds, "failure": measured.failure}))
+    found = json.loads(kept.read_text())
+    measured.builds, measured.failure = found["builds"], found["failure"]
 
 
 def build(measured: Measured, task: Task, limits: dict[str, Any]) -> None:

@@ -77,6 +77,7 @@ def _peer(
         "scores": one.peer.scores,
         "build_seconds": round(median(report["build_seconds"] for report in one.builds), 2),
         "builds_seconds": [round(report["build_seconds"], 2) for report in one.builds],
+        **({"built": one.builds[-1]["how"]} if "how" in one.builds[-1] else {}),
         "build_peak_rss_bytes": max(report["peak_rss_bytes"] for report in one.builds),
         "search_peak_rss_bytes": max(report["peak_rss_bytes"] for report in one.searches),
         "index_bytes": size,
