@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import json
 import os
@@ -14,7 +15,7 @@ import pytest
 
 EVAL = Path(__file__).resolve().parent.parent / "eval"
 sys.path.insert(0, str(EVAL))
-compare, environments, inputs, plots, process, protocol, registry, summary = (
+compare, environments, inputs, plots, process, protocol, registry, speed, summary = (
     importlib.import_module(name)
     for name in (
         "peers.compare",
@@ -24,6 +25,7 @@ compare, environments, inputs, plots, process, protocol, registry, summary = (
         "peers.process",
         "peers.protocol",
         "peers.registry",
+        "speed",
         "peers.summary",
     )
 )
@@ -135,6 +137,27 @@ def test_a_peer_builds_and_answers_in_processes_of_its_own(task, made_up) -> Non
     assert found["since_start_seconds"] > found["open_seconds"]
     again = process.run(peer, task, "search", LIMITS)
     assert again["passes"]["search k=10"]["answers"] == []
+
+
+@pytest.mark.parametrize("build", ["pass", "raise ValueError('too large')"])
+def test_a_kept_index_is_built_once(task, made_up, tmp_path: Path, build: str) -> None:
+    peer = made_up(f"os.mkdir(r'{tmp_path}/built'); {build}")  # which a second building could not
+    options = argparse.Namespace(keep=tmp_path, threads=1, busy=True)
+    found = []
+    for _ in range(2):
+        measured = summary.Measured(peer)
+        speed.prepare(options, measured, task, LIMITS)
+        found.append((measured.builds, measured.failure))
+    assert (tmp_path / "built").is_dir()
+    assert found[0] == found[1]
+    builds, failure = found[0]
+    if build == "pass":
+        assert failure is None
+        assert builds[0]["how"]["beside_other_work"] is True
+        assert (task.folder / "index").read_text() == "red blue red"
+    else:
+        assert builds == []
+        assert "too large" in failure
 
 
 def test_a_failing_peer_says_why(task, made_up) -> None:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from hybrid.kernels.blocks import SHIFT, WIDTH
 from hybrid.kernels.heap import ordered, push
+from hybrid.kernels.prefetch import prefetch
 from hybrid.kernels.windows import SLACK, added, find, leave, score_window
 
 
@@ -63,6 +64,41 @@ def plan(
             bounds[window] += worth[levels[block]]
             posting += size
     return where, level, bounds
+
+
+_LINE = 64
+"""Bytes in a cache line."""
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _ask_ahead(
+    order: NDArray[Any],
+    place: int,
+    where: NDArray[Any],
+    level: NDArray[Any],
+    docs: NDArray[Any],
+    values: NDArray[Any],
+    lengths: NDArray[Any],
+) -> None:
+    """Ask for what the next windows will read: they lie anywhere, and waiting costs more than scoring.
+
+    Of the window after the next one that is its plan, which says where the next one's postings begin.
+    """
+    terms = where.shape[1]
+    if place + 2 < len(order):
+        prefetch(where, order[place + 2] * terms)
+        prefetch(level, order[place + 2] * terms)
+    if place + 1 < len(order):
+        window = order[place + 1]
+        for term in range(terms):
+            at = where[window, term] >> 9
+            prefetch(docs, at)
+            for field in range(values.shape[0]):
+                prefetch(values, field * values.shape[1] + at)
+        step = _LINE // lengths.itemsize
+        for field in range(lengths.shape[0]):
+            for at in range(window << SHIFT, (window + 1) << SHIFT, step):
+                prefetch(lengths, field * lengths.shape[1] + at)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -130,6 +166,7 @@ def best(
         if bounds[window] * SLACK < needed:
             continue
         base = window << SHIFT
+        _ask_ahead(order, place, where, level, docs, values, lengths)
         leave(level[window], tops, constants, ceilings, left)
         if not score_window(
             where[window], base, docs, values, lengths, fields, form, factors, constants, left, needed, sums
@@ -145,6 +182,40 @@ def best(
                         floor[0] = heap_scores[0]
                         least = floor[0] / SLACK
     return ordered(heap_scores, heap_docs, size)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def answer(
+    places: NDArray[Any],
+    windows: NDArray[Any],
+    sizes: NDArray[Any],
+    levels: NDArray[Any],
+    docs: NDArray[Any],
+    values: NDArray[Any],
+    lengths: NDArray[Any],
+    fields: NDArray[Any],
+    form: NDArray[Any],
+    factors: NDArray[Any],
+    constants: NDArray[Any],
+    tops: NDArray[Any],
+    ceilings: NDArray[Any],
+    mask: NDArray[Any],
+    k: int,
+    floor: NDArray[Any],
+) -> tuple[tuple[NDArray[Any], NDArray[Any], NDArray[Any]], NDArray[Any], NDArray[Any]]:
+    """Return a query's plan and its best ``k``, in one call: each one from outside costs microseconds.
+
+    ``places``: int64, shape (3, terms), the first three arguments of `plan`.
+    """
+    laid = plan(
+        places[0], places[1], places[2], windows, sizes, levels, lengths.shape[1], tops, constants, ceilings
+    )
+    where, level, bounds = laid
+    found, scores = best(
+        where, level, bounds, docs, values, lengths, fields, form, factors, constants, tops, ceilings, mask,
+        k, 0, 1, floor,
+    )  # fmt: skip
+    return laid, found, scores
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

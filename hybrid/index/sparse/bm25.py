@@ -16,6 +16,8 @@ from hybrid.kernels.levels import ceilings_of_counts
 from hybrid.kernels.weighting import Weighting, length_norm
 
 _HIGHEST = 1e6
+_MOST_KNOWN = 1 << 16
+"""How many terms' weights are kept under the same parameters."""
 
 
 def bm25_scorer(
@@ -40,16 +42,35 @@ def bm25_scorer(
 
     """
     statistics = SparseStatistics.of(snapshot, prefix)
-    weights = _checked(field_weights, statistics.fields)
-    saturation, terms = weighting.saturation(), []
-    for term, repeated in Counter(query_terms).items():
-        found = statistics.term(term, weights)
-        if found.frequency:
-            weight = repeated * weighting.idf(statistics.documents, found.frequency)
-            factor, constant = weight * saturation.factor, weight * saturation.constant
-            terms.append(WeightedTerm(term, found, factor, constant))
-    formula = statistics.table((weighting, weights), lambda: _formula(statistics, weighting, weights))
-    return SparseScorer(snapshot, statistics, in_order(terms), formula, mask)
+    weights = None if field_weights is None else _checked(field_weights, statistics.fields)
+    known: _Known = statistics.table((weighting, weights), lambda: _Known(statistics, weighting, weights))
+    counted = Counter(query_terms)
+    found = [known.term(term, repeated) for term, repeated in counted.items()]
+    terms = [term for term in found if term is not None]
+    return SparseScorer(snapshot, statistics, in_order(terms), known.formula, mask)
+
+
+class _Known:
+    """What queries under the same parameters have in common: the formula, and the terms asked so far."""
+
+    def __init__(self, statistics: SparseStatistics, weighting: Weighting, weights: FieldWeights) -> None:
+        self.formula = _formula(statistics, weighting, weights)
+        self._statistics, self._weighting, self._weights = statistics, weighting, weights
+        self._terms: dict[str, WeightedTerm] = {}
+
+    def term(self, term: str, repeated: int) -> WeightedTerm | None:
+        """Return what a term weighs in a query that has it so often; None if no live document has it."""
+        weighted = self._terms.get(term) if repeated == 1 else None
+        if weighted is None:
+            found = self._statistics.term(term, self._weights)
+            if not found.frequency:
+                return None
+            saturation = self._weighting.saturation()
+            weight = repeated * self._weighting.idf(self._statistics.documents, found.frequency)
+            weighted = WeightedTerm(term, found, weight * saturation.factor, weight * saturation.constant)
+            if repeated == 1 and len(self._terms) < _MOST_KNOWN:
+                self._terms[term] = weighted
+        return weighted
 
 
 def _formula(statistics: SparseStatistics, weighting: Weighting, weights: FieldWeights) -> Formula:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -37,16 +36,20 @@ class Compiled:
         postings = query.postings
         self._segment = (postings.docs, postings.values, postings.lengths, query.fields, query.form)
         self._tops = query.tops
+        self._laid: tuple[Any, Any, Any] | None = None
 
     def best(self, k: int, floor: Doubles) -> list[Found]:
         """Return the best ``k`` (see `Answers`)."""
-        from hybrid.kernels.postings import best
+        from hybrid.kernels.postings import answer, best
 
         query = self._query
         if k >= WHOLE and k * WHOLE_SHARE >= query.postings_read():
             return [self._best_of_all(k, floor)]
         weights = (query.factors, query.constants, self._tops, query.ceilings, query.mask)
         parts = thread_count() if query.postings_read() >= SHARED else 1
+        if self._laid is None and parts == 1:
+            self._laid, *found = answer(*self._blocks(), *self._segment, *weights, k, floor)
+            return [(found[0], found[1])]
         return parallel(
             lambda part: best(*self._plan, *self._segment, *weights, k, part, parts, floor),
             range(parts),
@@ -79,17 +82,22 @@ class Compiled:
         )
         return found
 
-    @cached_property
+    @property
     def _plan(self) -> tuple[Any, Any, Any]:
         """The query's blocks by window (`hybrid.kernels.postings.plan`)."""
         from hybrid.kernels.postings import plan
 
-        query, postings = self._query, self._query.postings
-        blocks = (*_columns(query.places), postings.windows, postings.sizes, postings.levels)
-        laid: tuple[Any, Any, Any] = plan(
-            *blocks, postings.documents, self._tops, query.constants, query.ceilings
-        )
-        return laid
+        if self._laid is None:
+            query, (places, *blocks) = self._query, self._blocks()
+            self._laid = plan(
+                *places, *blocks, query.postings.documents, self._tops, query.constants, query.ceilings
+            )
+        return self._laid
+
+    def _blocks(self) -> tuple[Any, Any, Any, Any]:
+        """Where the terms' blocks are, and all blocks."""
+        postings = self._query.postings
+        return _columns(self._query.places), postings.windows, postings.sizes, postings.levels
 
 
 def best_of_each(queries: Sequence[SegmentQuery], k: int) -> list[Found]:
