@@ -25,7 +25,10 @@ LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
         "flagembedding": "hybrid.encoders.neural.requests:flag_m3",
     },
     ("sparse",): {"transformers": "hybrid.encoders.neural.requests:splade"},
-    ("tokens",): {"transformers": "hybrid.encoders.neural.requests:colbert"},
+    ("tokens",): {
+        "transformers": "hybrid.encoders.neural.requests:colbert",
+        "pylate": "hybrid.encoders.neural.requests:pylate_colbert",
+    },
 }
 """By what a model gives: the backends that can run it and their loaders, functions of a `Request`. They are
 imported only when asked for; unless something speaks against it (see `choose`), "auto" takes the first."""

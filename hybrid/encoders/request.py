@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from hybrid.batches import Representation
 from hybrid.encoders.families import ACCEPTED_POOLINGS, Family, Pooling
 from hybrid.encoders.layout import Layout
 from hybrid.errors import EncoderError, InputError
 
-Backend: TypeAlias = Literal["auto", "onnx", "transformers", "sentence-transformers", "flagembedding"]
+Backend: TypeAlias = Literal[
+    "auto", "onnx", "transformers", "sentence-transformers", "flagembedding", "pylate"
+]
 """What runs a model; "auto" takes the lightest that can."""
 
 Dtype: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
@@ -23,13 +25,13 @@ class Options:
     """How to load a model. What is None comes from its files, or else from what is known of it.
 
     ``backend``: "onnx" (ONNX Runtime; float32 or int8 on the processor), "transformers",
-    "sentence-transformers" or "flagembedding"; "auto" takes the lightest that can run the model. ``device``:
-    as torch names it; None for cuda where there is one, else cpu. ``dtype``: what the model computes in;
-    "int8" is for "onnx" alone. ``revision``: a commit, tag or branch of the hub repository. ``family``: a
-    known model whose prefixes, pooling and so on hold for this one too (a copy of it, or a model fine-tuned
-    from it). ``query_prefix``, ``document_prefix``: what stands before each text. ``pooling``: "cls", "mean",
-    "max" or "last". ``max_tokens``: longer texts are cut. ``dimension``: how many of the first numbers of
-    each vector are kept (Matryoshka).
+    "sentence-transformers", "flagembedding" or "pylate"; "auto" takes the lightest that can run the model.
+    ``device``: as torch names it; None for cuda where there is one, else cpu. ``dtype``: what the model
+    computes in; "int8" is for "onnx" alone. ``revision``: a commit, tag or branch of the hub repository.
+    ``family``: a known model whose prefixes, pooling and so on hold for this one too (a copy of it, or a
+    model fine-tuned from it). ``query_prefix``, ``document_prefix``: what stands before each text.
+    ``pooling``: "cls", "mean", "max" or "last". ``max_tokens``: longer texts are cut. ``dimension``: how many
+    of the first numbers of each vector are kept (Matryoshka).
     ``trust_remote_code``: run the Python files of the model's repository.
     ``base_url``: where the API of a model is (names such as ``openai:...``).
     """
@@ -49,7 +51,7 @@ class Options:
 
     def __post_init__(self) -> None:
         for name, accepted in (
-            ("backend", ("auto", "onnx", "transformers", "sentence-transformers", "flagembedding")),
+            ("backend", get_args(Backend)),
             ("dtype", ("float32", "float16", "bfloat16", "int8")),
             ("pooling", (None, *ACCEPTED_POOLINGS)),
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hybrid.encoders.neural.bge_m3 import Backend, BgeM3
 from hybrid.encoders.neural.colbert import Colbert
+from hybrid.encoders.neural.pylate_colbert import PyLateColbert
 from hybrid.encoders.neural.splade import Splade
 from hybrid.encoders.request import Request
 from hybrid.errors import InputError
@@ -47,6 +48,19 @@ def colbert(request: Request) -> Colbert:
     """Load an encoder of token vectors; raises what `bge_m3` raises."""
     _check(request)
     return Colbert.from_folder(
+        request.folder,
+        name=request.name,
+        max_tokens=request.options.max_tokens,
+        device=request.options.device,
+        dtype=request.options.dtype,
+        trust_remote_code=request.trusted(),
+    )
+
+
+def pylate_colbert(request: Request) -> PyLateColbert:
+    """Load an encoder of token vectors on PyLate; raises what `bge_m3` raises."""
+    _check(request)
+    return PyLateColbert.open(
         request.folder,
         name=request.name,
         max_tokens=request.options.max_tokens,

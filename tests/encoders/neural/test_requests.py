@@ -68,6 +68,19 @@ def test_bge_m3_runs_on_flagembedding_when_asked_to(tmp_path):
     assert theirs.fingerprint() == ours.fingerprint()
 
 
+def test_pylate_is_asked_only_for_what_it_can_run(tmp_path):
+    projected = save_stanford_colbert(tmp_path / "projected")
+    with pytest.raises(
+        hybrid.MissingDependencyError, match=r"'pylate' is needed for .*hybrid-retrieval\[pylate\]"
+    ):
+        hybrid.load_encoder(str(projected), backend="pylate", device="cpu")
+    plain = save_bert(tmp_path / "plain")
+    with pytest.raises(EncoderError, match="has no projection, and PyLate would give it a random one"):
+        hybrid.load_encoder(str(plain), backend="pylate", device="cpu", family="colbertv2.0")
+    with pytest.raises(InputError, match="dtype is 'int8', which only ONNX"):
+        hybrid.load_encoder(str(projected), backend="pylate", dtype="int8")
+
+
 def test_a_router_without_its_modules_is_incomplete(tmp_path):
     folder = save_inference_free(tmp_path / "router")
     (folder / "document_1_SpladePooling/config.json").unlink()

@@ -170,6 +170,24 @@ def test_only_the_malformed_window_keeps_its_order(api, reranker):
     assert notes == ("places 5 to 8 keep their order: the answer lacks [3]",)
 
 
+def test_a_result_says_which_window_was_not_judged(api, reranker, tmp_path):
+    texts = ["cell a", "cell b", "cell c", "cell d"]
+    pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("llm", top=4)])
+    judge = reranker("openai:m", window=3, step=2)
+    with hybrid.create(tmp_path / "i", documents(texts), pipeline, rerankers={"llm": judge}) as index:
+        fine = index.search("cell")
+        assert (fine.degraded, dict(fine.notes)) == ((), {})
+        answers = itertools.cycle(["I cannot say.", "[2] > [1]"])
+        api.judge = lambda query, passages: next(answers)
+        result = index.search("cell")
+        assert [hit.id for hit in result] == ["1", "0", "2", "3"]
+        assert result.degraded == ("rerank:llm",)
+        (note,) = result.notes["rerank:llm"]
+        assert note.startswith("places 2 to 4 keep their order: the answer is not of the form [2] > [1]")
+        with pytest.raises(hybrid.BranchError, match=r"rerank:llm failed: places 2 to 4 keep their order"):
+            index.search("cell", strict=True)
+
+
 def test_score_tells_the_log(api, reranker, caplog):
     api.judge = lambda query, passages: "no"
     assert reranker("openai:m").score(QUERY, documents("ab")).tolist() == [2, 1]
