@@ -5,8 +5,8 @@
 
 One file with a table `systems` is an experiment; anything else is a recipe (.toml) or a run file of any
 system. In an experiment a system is `branches` and `fusion` in the words of a recipe, over the recipe
-that `index` names, or a `recipe`, or a `run`, in whose path `{set}` stands for the collection. Each collection
-is indexed once (or found under --indexes); a latency is the median of single searches for 10 hits,
+that `index` names, or a `recipe`, or a `run`, in whose path `{set}` stands for the collection. Each
+collection is indexed once (or found under --indexes); a latency is the median of single searches for 10 hits,
 the query's encoding included.
 """
 
