@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import random
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from hybrid.text.alphabet import THAI_LAO_KHMER_MYANMAR
 from hybrid.types import Document
 
 SHORTEST, LONGEST = 4, 30
-"""How many words a piece has."""
+"""How many words a piece has; where words have no spaces between them, they are counted by their letters."""
 
 NATURAL = 0.85
 """At least this share of a piece's characters is letters and spaces: people do not ask in code or figures."""
@@ -24,8 +26,13 @@ NATURAL = 0.85
 LARGEST_SHARE = 0.6
 """A piece is a smaller part than this of its document, so that something is left to be found."""
 
-_ENDS = re.compile(r"(?<=[.!?。！？])\s*|\n+")
-_AROUND = " \t\r\"'`#*/;,.:-–—"
+_ENDS = re.compile(r"(?<=[.!?。！？।])\s*|\n+")
+_AROUND = " \t\r\"'`#*/;,.:-–—、，；：。।「」『』（）《》“”‘’　"
+_HAN_KANA = re.compile(
+    r"[\u2e80-\u2fdf\u3005-\u3007\u3021-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+    r"\U00020000-\U0003ffff]"
+)
+_THAI = re.compile(f"[{THAI_LAO_KHMER_MYANMAR}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +70,29 @@ def _pieces(document: Document) -> list[str]:
     found = []
     for part in (document.title, *_ENDS.split(document.text)):
         piece = part.strip(_AROUND)
-        natural = sum(character.isalpha() or character.isspace() for character in piece)
+        natural = sum(map(_natural, piece))
         if (
-            SHORTEST <= len(piece.split()) <= LONGEST
+            SHORTEST <= _words(piece) <= LONGEST
             and natural >= NATURAL * len(piece)
             and len(piece) < LARGEST_SHARE * len(document.content)
         ):
             found.append(piece)
     return found
+
+
+def _natural(character: str) -> bool:
+    """Whether a character is a letter, a mark on one (as most vowels of Thai and Hindi are), or a space."""
+    return character.isalpha() or character.isspace() or unicodedata.category(character)[0] == "M"
+
+
+def _words(piece: str) -> float:
+    """Return how many words a piece has: between spaces one, or more by letters.
+
+    A Chinese or Japanese word has about two characters, a Thai one about four. Korean has spaces.
+    """
+    return sum(
+        max(1.0, len(_HAN_KANA.findall(token)) / 2 + len(_THAI.findall(token)) / 4) for token in piece.split()
+    )
 
 
 def _without(document: Document, piece: str) -> Document:

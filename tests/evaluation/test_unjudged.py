@@ -50,6 +50,38 @@ def test_documents_without_a_piece_give_none(text):
     assert make_clozes([hybrid.Document("d", text)], 10) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        (
+            "黑豹队的防守只丢了很少的分，在联赛中排名第六。太短。職業碗球員入選四次真是太好了！",
+            {"黑豹队的防守只丢了很少的分，在联赛中排名第六", "職業碗球員入選四次真是太好了！"},
+        ),
+        (
+            "東京都は日本の首都です。人口はとても多いです。短い。",
+            {"東京都は日本の首都です", "人口はとても多いです"},
+        ),
+        (
+            "서울은 대한민국의 수도이고 가장 큰 도시이다. 너무 짧다. 한강은 서울 한가운데를 흐르는 강이다.",
+            {"서울은 대한민국의 수도이고 가장 큰 도시이다", "한강은 서울 한가운데를 흐르는 강이다"},
+        ),
+        (
+            "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย\nสั้น\nแม่น้ำเจ้าพระยาไหลผ่านใจกลางเมือง",
+            {"กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย", "แม่น้ำเจ้าพระยาไหลผ่านใจกลางเมือง"},
+        ),
+        (
+            "दिल्ली भारत की राजधानी और बड़ा शहर है। छोटा। गंगा उत्तर भारत की सबसे बड़ी नदी है।",
+            {"दिल्ली भारत की राजधानी और बड़ा शहर है", "गंगा उत्तर भारत की सबसे बड़ी नदी है"},
+        ),
+    ],
+    ids=["Chinese", "Japanese", "Korean", "Thai", "Hindi"],
+)
+def test_pieces_of_scripts_without_spaces_or_with_marks(text, pieces):
+    clozes = make_clozes([hybrid.Document(str(n), text) for n in range(40)], 40)
+    assert {cloze.query for cloze in clozes} == pieces
+    assert all(cloze.query not in cloze.document.text for cloze in clozes)
+
+
 def test_the_draw_is_random_and_repeatable():
     documents = [hybrid.Document(f"d{n}", LONG) for n in range(300)]
     first = make_clozes(iter(documents), 60, seed=1)
