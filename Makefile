@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 INDEX ?= indexes/python-docs
 DATA ?= $(or $(HYBRID_DATA),../shared/data)
 
-.PHONY: demo test notebooks lint typecheck fix docs bench speed clean
+.PHONY: demo test notebooks lint typecheck fix docs bench report speed clean
 
 demo: $(INDEX)/catalog.sqlite
 	@printf '\n--- a question by meaning -------------------------------------------\n'
@@ -46,6 +46,9 @@ docs: $(VENV)/.ready
 bench: $(VENV)/.test
 	$(BIN)/python eval/encoders.py
 	$(BIN)/python eval/quality.py --data $(DATA)
+
+report: $(VENV)/.test
+	$(BIN)/python eval/report.py
 
 speed: $(VENV)/.test
 	for task in bm25 hybrid build; do $(BIN)/python eval/speed.py $$task --data $(DATA) --out eval/results/speed-$$task.json; done

@@ -7,7 +7,7 @@ One file with a table `systems` is an experiment; anything else is a recipe (.to
 system. In an experiment a system is `branches` and `fusion` in the words of a recipe, over the recipe
 that `index` names, or a `recipe`, or a `run`, in whose path `{set}` stands for the collection. Each
 collection is indexed once (or found under --indexes); a latency is the median over queries of the fastest of
-five searches for 10 hits, the query's encoding included.
+three searches for 10 hits, the query's encoding included.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from hybrid.evaluation import Evaluation, Run, compare, evaluate, judged_warning
 
 HERE = Path(__file__).resolve().parent
 RECIPES = HERE.parent / "indexes" / "recipes"
-TIMED = 100
+TIMED = 30
 """How many queries a latency is the median of."""
-PASSES = 5
+PASSES = 3
 """How often each is timed, after a pass that is not: the fastest counts, others may share the machine."""
 
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,9 @@ def test_an_experiment_of_systems_and_a_run(data, tmp_path, monkeypatch, capsys)
     found = record["results"]["tiny"]
     folder = data / "sets" / "tiny"
     qrels, queries = hybrid.read_qrels(folder / "qrels" / "test.tsv"), hybrid.read_queries(folder)
-    for name, parameters in (("ours", {"k1": 1.2, "b": 0.75}), ("flat", {"k1": 0.1, "b": 0.0})):
-        pipeline = hybrid.Pipeline([hybrid.BM25(analyzer="english", **parameters)])
+    stored = hybrid.read_recipe(ROOT / "indexes" / "recipes" / "bm25.toml").branches[0]
+    for name, branch in (("ours", stored), ("flat", replace(stored, k1=0.1, b=0.0))):
+        pipeline = hybrid.Pipeline([branch])
         with hybrid.open(data / "tiny", pipeline=pipeline) as index:
             results = index.search_many([text for _, text in queries], 100)
         run = {q: {h.id: h.score for h in r} for (q, _), r in zip(queries, results, strict=True)}
