@@ -59,7 +59,7 @@ class Report:
         for name, record in self.records.items():
             if name.startswith("compare-"):
                 yield from self.comparison(name, record)
-        for name, make in (("tuning", self.tuning), ("unjudged", self.unjudged)):
+        for name, make in (("tuning", self.tuning), ("unjudged", self.unjudged), ("rules", self.rules)):
             if name in self.records:
                 yield from make(self.records[name])
         for name, record in self.records.items():
@@ -133,7 +133,7 @@ class Report:
             )
 
     def unjudged(self, record: dict[str, Any]) -> Iterator[str]:
-        """Yield what tuning without judgements recommends, and what was tried and does not hold."""
+        """Yield what tuning without judgements recommends."""
         yield "## Tuned without judgements"
         yield origin(record)
         names = ["bm25", "dense", "alpha .8", "alpha .9", "rrf"]
@@ -146,6 +146,11 @@ class Report:
             rows.append([name, *cells, value, gain])
         head = [record["measure"], *names, "best alpha", "oracle", "**unjudged**", "over best branch"]
         yield compare.markdown(head, rows)
+
+    def rules(self, record: dict[str, Any]) -> Iterator[str]:
+        """Yield what was tried and does not hold."""
+        yield "## Rules learned on other collections"
+        yield origin(record)
         yield from _not_held(record)
 
     def _plot(self, draw: Any, record: dict[str, Any], name: str) -> str:
@@ -160,7 +165,7 @@ def _not_held(record: dict[str, Any]) -> Iterator[str]:
         yield "Weights by query, learned on the judgements of the other sets and measured on the one named:"
         rows = []
         for name, one in learnt.items():
-            best = max(record["results"][name][branch] for branch in ("bm25", "dense"))
+            best = max(record["branches"][name].values())
             gains = [f"{one[key]:.4f} ({one[key] - best:+.4f})" for key in ("one alpha", "alpha by query")]
             rows.append([name, f"{best:.4f}", *gains])
         yield compare.markdown(["set", "best branch", "one learned alpha", "alpha by query"], rows)

@@ -16,8 +16,8 @@ from hybrid.evaluation import Run, diagnose, evaluate, write_run
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "eval"))
-compare, diagnosis, report, tuning, unjudged = (
-    importlib.import_module(name) for name in ("compare", "diagnosis", "report", "tuning", "unjudged")
+compare, diagnosis, report, rules, tuning = (
+    importlib.import_module(name) for name in ("compare", "diagnosis", "report", "rules", "tuning")
 )
 WORDS = [f"w{n}" for n in range(40)]
 MACHINE = {"cpu": "a cpu", "cores": 2, "memory_gib": 4}
@@ -169,16 +169,16 @@ def test_one_fusion_for_all_is_chosen_on_the_other_sets():
     flat = [0.5] * 21
     peak = [0.5 + 0.01 * min(n, 20 - n) for n in range(21)]
     skewed = [0.5 + 0.002 * n for n in range(21)]
-    ways = list(unjudged.WAYS)
+    ways = list(rules.WAYS)
     sets = {
         "one": dict.fromkeys(ways, peak),
         "two": dict.fromkeys(ways, flat) | {ways[1]: peak},
         "odd": dict.fromkeys(ways, skewed),
     }
     arrays = {
-        name: {way: unjudged.np.array(curve) for way, curve in found.items()} for name, found in sets.items()
+        name: {way: rules.np.array(curve) for way, curve in found.items()} for name, found in sets.items()
     }
-    found = unjudged.fixed(arrays)
+    found = rules.fixed(arrays)
     assert found["mean"]["odd"] == {"way": ways[1], "alpha": 0.5, "gain": pytest.approx(-0.02)}
     assert found["mean"]["one"]["way"] == ways[1]
     assert found["curves"]["one"][ways[0]][10] == 0.6
