@@ -20,6 +20,7 @@ from hybrid.branches import (
     Tiered,
 )
 from hybrid.branches.bm25 import FieldWeights
+from hybrid.branches.passages import Passages
 from hybrid.corpus import read, read_qrels, read_queries
 from hybrid.encoders import load as load_encoder
 from hybrid.encoders import register as register_encoder
@@ -29,6 +30,7 @@ from hybrid.engine import (
     Explanation,
     Hit,
     HybridIndex,
+    PassageHit,
     Result,
     Retrieved,
     StagePart,
@@ -99,9 +101,9 @@ __all__ = [
     "create", "open", "HybridIndex", "Stats",
     # documents and queries
     "read", "read_queries", "read_qrels", "Document", "Query",
-    "split", "Recursive", "Headings", "Sentences", "Fixed", "Words",
+    "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Words",
     # results
-    "Result", "Hit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
+    "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
     "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hybrid.batches import Representation, Side
-from hybrid.index import Mask, Rows, Snapshot
+from hybrid.index import HeldRows, Mask, RowType, Snapshot
 from hybrid.ranking import Ranking
 from hybrid.types import (
     BranchKind,
@@ -90,8 +90,8 @@ class Branch(Protocol):
         ...
 
     @property
-    def rows(self) -> type[Rows]:
-        """The type of its rows."""
+    def rows(self) -> RowType:
+        """The type of its rows, or what stands for it."""
         ...
 
     def stored(self) -> Mapping[str, Any]:
@@ -103,7 +103,7 @@ class Branch(Protocol):
 
     def encode_documents(
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
-    ) -> Rows:
+    ) -> HeldRows:
         """Turn documents into rows, in order."""
         ...
 

@@ -41,7 +41,7 @@ def created(index: hybrid.HybridIndex) -> None:
         if truncated:
             line(
                 f"{truncated:,} of them are longer than what the model of branch {name!r} reads; "
-                "their end is searched by the other branches only"
+                "their end is searched by the other branches only (a recipe with [passages] cuts them)"
             )
 
 
@@ -62,7 +62,8 @@ def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | N
     words = query_words(result.query)
     for n, hit in enumerate(result):
         console.print(_head(hit), no_wrap=True, overflow="ellipsis")
-        for row in snippet(hit.text, words, width):
+        text = hit.passages[0].text if hit.passages else hit.text
+        for row in snippet(text, words, width):
             body = Text(_INDENT + printable(row))
             body.highlight_regex(words, style="bold yellow")
             console.print(body, no_wrap=True, overflow="ellipsis")

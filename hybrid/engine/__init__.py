@@ -5,7 +5,7 @@ from hybrid.engine.completing import Completed, complete, complete_stages
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.opening import create, open
-from hybrid.engine.result import Hit, Result
+from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.retrieve import Retrieved
 from hybrid.engine.stats import Stats
 
@@ -14,6 +14,7 @@ __all__ = [
     "Completed",
     "Explanation",
     "Hit",
+    "PassageHit",
     "HybridIndex",
     "Result",
     "Retrieved",

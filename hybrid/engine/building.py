@@ -2,7 +2,7 @@
 
 Documents are taken from their source in small groups. Ahead of the rest, groups are analysed by as
 many processes as `hybrid.threads` allows (`Lookahead`). Branches with a model encode here, in the
-caller's thread: models use every processor by themselves. Rows are collected until they fill their
+caller's thread: models use every processor by themselves. HeldRows are collected until they fill their
 share of the memory, and are then written as one segment of the transaction; at the end its segments
 are merged, so how memory cut them does not show.
 """
@@ -18,13 +18,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybrid.branches import Branch
+from hybrid.branches import Branch, Encoders
+from hybrid.branches.passages import Cut
 from hybrid.corpus import to_document
 from hybrid.engine.checks import check_vectors, cleaned
+from hybrid.engine.cutting import Cutter
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
-from hybrid.index import DocumentRows, Rows, Snapshot, Transaction, check_documents
+from hybrid.index import DocumentRows, HeldRows, RowType, Snapshot, Transaction, check_documents
+from hybrid.index.passages import PREFIX as PASSAGES
+from hybrid.index.passages import PassageRows
 from hybrid.pipeline import Pipeline
 from hybrid.text import Workers
 from hybrid.threads import thread_count
@@ -56,9 +60,10 @@ class _Group(NamedTuple):
 class _Encoded(NamedTuple):
     """A group's documents as branches see them, and its rows; those of branches with a model still miss."""
 
+    number: int
     seen: Sequence[Document]
     documents: DocumentRows
-    branches: dict[str, Rows]
+    branches: dict[str, HeldRows]
 
 
 def add_documents(
@@ -87,34 +92,55 @@ def add_documents(
     if not isinstance(memory, int) or memory < LEAST_MEMORY:
         raise InputError(f"memory is {memory!r}; give a number of bytes, at least {LEAST_MEMORY:,} (32 MiB)")
     branches = pipeline.stores
+    types = row_types(pipeline)
     collected = _Collected(transaction, replace, memory // ROWS_SHARE)
-    groups = _checked(_groups(_documents(documents), memory), snapshot, branches, replace)
+    given = _uncut(_documents(documents)) if pipeline.passages is not None else _documents(documents)
+    groups = _checked(_groups(given, memory), snapshot, branches, replace)
     light = [branch for branch in branches if branch.model is None]
     heavy = [branch for branch in branches if branch.model is not None]
     alone = encoders.together(())
     done = 0
 
-    def encode(group: _Group) -> _Encoded:
-        seen = cleaned(group.documents, pipeline.cleaning)
-        rows = {branch.name: branch.encode_documents(seen, alone) for branch in light}
-        return _Encoded(seen, DocumentRows.from_documents(group.documents), rows)
-
+    encode = _encoding(pipeline, light, alone, Cutter.of(pipeline, encoders))
     with closing(_ahead(encode, groups, 1 if heavy and light else ALONE)) as encoded:
-        for seen, stored, rows in encoded:
-            done += len(seen)
+        for number, seen, stored, rows in encoded:
+            done += number
             if progress is not None:
                 progress("analyse", done, None)
             together = encoders.together(heavy)
             for branch in heavy:
                 rows[branch.name] = branch.encode_documents(seen, together, progress)
-            collected.add(stored, {branch.name: rows[branch.name] for branch in branches})
+            collected.add(stored, {name: rows[name] for name in types})
             if progress is not None:
                 progress("write", collected.written, None)
     collected.write()
     if progress is not None:
         progress("write", collected.written, collected.written)
-    transaction.consolidate({branch.name: branch.rows for branch in branches}, progress)
+    transaction.consolidate(types, progress)
     return collected.written
+
+
+def _encoding(
+    pipeline: Pipeline, light: Sequence[Branch], alone: Encoders, cutter: Cutter | None
+) -> Callable[[_Group], _Encoded]:
+    """Return what is done to each group before models see it: it is cleaned, cut and analysed."""
+
+    def encode(group: _Group) -> _Encoded:
+        rows: dict[str, HeldRows] = {}
+        seen = cleaned(group.documents, pipeline.cleaning)
+        if cutter is not None:
+            parts, rows[PASSAGES] = cutter.cut(group.documents)
+            seen = Cut(cleaned(parts, pipeline.cleaning), parts.bounds)
+        rows |= {branch.name: branch.encode_documents(seen, alone) for branch in light}
+        return _Encoded(len(group.documents), seen, DocumentRows.from_documents(group.documents), rows)
+
+    return encode
+
+
+def row_types(pipeline: Pipeline) -> dict[str, RowType]:
+    """Return what a pipeline's segments hold beside documents: how each part's rows are merged."""
+    passages: dict[str, RowType] = {} if pipeline.passages is None else {PASSAGES: PassageRows}
+    return {**passages, **{branch.name: branch.rows for branch in pipeline.stores}}
 
 
 def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group], alone: int) -> Generator[_Encoded]:
@@ -134,7 +160,7 @@ def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group], alone
 
 @dataclass
 class _Collected:
-    """Rows that wait to be written as one segment, up to a number of bytes."""
+    """HeldRows that wait to be written as one segment, up to a number of bytes."""
 
     transaction: Transaction
     replace: bool
@@ -142,10 +168,10 @@ class _Collected:
     written: int = 0
 
     def __post_init__(self) -> None:
-        self._parts: list[tuple[DocumentRows, dict[str, Rows]]] = []
+        self._parts: list[tuple[DocumentRows, dict[str, HeldRows]]] = []
         self._bytes = 0
 
-    def add(self, documents: DocumentRows, branches: dict[str, Rows]) -> None:
+    def add(self, documents: DocumentRows, branches: dict[str, HeldRows]) -> None:
         """Take rows, and write all if they are enough."""
         self._parts.append((documents, branches))
         self._bytes += _held(documents) + sum(map(_held, branches.values()))
@@ -163,12 +189,12 @@ class _Collected:
     def _documents(self) -> DocumentRows:
         return DocumentRows.concat([documents for documents, _ in self._parts])
 
-    def _branches(self) -> dict[str, Rows]:
+    def _branches(self) -> dict[str, HeldRows]:
         parts, self._parts = [branches for _, branches in self._parts], []
         return {name: _concat([part.pop(name) for part in parts]) for name in list(parts[0])}
 
 
-def _concat(parts: Sequence[Rows]) -> Rows:
+def _concat(parts: Sequence[HeldRows]) -> HeldRows:
     return type(parts[0]).concat(parts)
 
 
@@ -196,6 +222,17 @@ def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Do
             raise DocumentError(
                 f"document {n} is {document!r}; give a hybrid.Document, or a mapping with 'id' and 'text'"
             )
+
+
+def _uncut(documents: Iterable[Document]) -> Iterator[Document]:
+    """Refuse what cannot be cut into passages."""
+    for document in documents:
+        if document.vectors or document.image is not None:
+            raise DocumentError(
+                f"document {document.id!r} brings vectors or an image, and this index cuts documents into "
+                "passages; leave them out, or build an index of a pipeline without passages"
+            )
+        yield document
 
 
 def _groups(documents: Iterable[Document], memory: int) -> Iterator[_Group]:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from hybrid.branches import Branch
 from hybrid.engine.candidates import Source
-from hybrid.engine.checks import cleaned
 from hybrid.engine.rerank import Stage, find, rerank
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
 from hybrid.rerankers import MaxSim, Rerank
 from hybrid.rerankers import Stage as Spec
-from hybrid.types import Docnums, Floats, JudgingReranker, Query, Reranker
+from hybrid.types import Docnums, Document, Floats, JudgingReranker, Query, Reranker
 
 Judgement = tuple[Floats, tuple[str, ...]]
 
@@ -23,7 +22,7 @@ class Cascade:
     """The rerank stages of one query against one snapshot.
 
     What a reranker said of a list of documents is remembered: explaining a result asks no model again.
-    ``source`` gives the scorer of a store.
+    ``source`` gives the scorer of a store, ``read`` documents as rerankers see them.
     """
 
     def __init__(
@@ -33,15 +32,16 @@ class Cascade:
         query: Query,
         rerankers: Mapping[str, Reranker],
         source: Callable[[Branch, Mask], Source],
+        read: Callable[[Docnums], Sequence[Document]],
     ) -> None:
         self._snapshot, self._pipeline, self._query = snapshot, pipeline, query
-        self._rerankers, self._source = rerankers, source
+        self._rerankers, self._source, self._read = rerankers, source, read
         self._judged: dict[tuple[str, bytes], Judgement] = {}
 
     def run(self, spec: Spec, ranking: Ranking, mask: Mask) -> Stage:
         """Run one stage over what the one before it left."""
         if isinstance(spec, MaxSim):
-            scorer = self._source(self._pipeline.tokens(spec), mask).scorer
+            scorer = self._source(self._pipeline.over(self._pipeline.tokens(spec)), mask).scorer
             stage = rerank(spec, lambda docnums: (scorer.scores(docnums), ()), ranking, self._snapshot)
             return replace(stage, matches=scorer.matches)
         return rerank(spec, self._judging(spec), ranking, self._snapshot)
@@ -53,7 +53,7 @@ class Cascade:
         def judge(docnums: Docnums) -> Judgement:
             key = (spec.name, docnums.tobytes())
             if key not in self._judged:
-                documents = cleaned(self._snapshot.documents(docnums), self._pipeline.cleaning)
+                documents = self._read(docnums)
                 if isinstance(reranker, JudgingReranker):
                     self._judged[key] = reranker.judge(self._query.text, documents)
                 else:

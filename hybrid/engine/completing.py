@@ -17,7 +17,7 @@ from hybrid.engine.candidates import Source, summary
 from hybrid.engine.checks import checked_list, checked_query, cleaned
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.rerank import find
-from hybrid.errors import InputError
+from hybrid.errors import InputError, PipelineError
 from hybrid.fusion import Column
 from hybrid.index import Mask, Snapshot
 from hybrid.ranking import Ranking
@@ -61,7 +61,8 @@ def complete(
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
         raise InputError(f"depth is {depth!r}; give a whole number of at least 1")
     asked = [checked_query(query, index.pipeline) for query in checked_list("queries", queries)]
-    chosen = tuple(index.pipeline.branches if branches is None else branches)
+    pipeline = index.pipeline
+    chosen = tuple(map(pipeline.over, pipeline.branches if branches is None else branches))
     snapshot, encoders = index._store.snapshot, index._encoders.together(chosen)
     encoded: dict[tuple[Any, ...], list[Any]] = {}
     for branch in chosen:
@@ -90,7 +91,7 @@ def complete_stages(
     ``ids``: for each query the documents to be scored, all at once.
 
     Raises:
-        PipelineError: a stage names a reranker that is not there.
+        PipelineError: a stage names a reranker that is not there, or would read passages.
         NotFoundError: an id is not in the index.
         EncoderError: a model failed.
     """
@@ -100,12 +101,17 @@ def complete_stages(
     found: list[list[Doubles]] = [[] for _ in asked]
     for stage in stages:
         if isinstance(stage, MaxSim):
-            branch = pipeline.tokens(stage)
+            branch = pipeline.over(pipeline.tokens(stage))
             encoded = branch.encode_queries(asked, index._encoders.together((branch,)))
             for n, tokens in enumerate(encoded):
                 scores = branch.scorer(snapshot, tokens, mask).scores(docnums[n])
                 found[n].append(scores.astype(np.float64))
             continue
+        if pipeline.passages is not None:
+            raise PipelineError(
+                f"the stage {stage.name} reads of each document the passage that the branches put first, so "
+                "its scores cannot be known before the fusion; tune without it, or without passages"
+            )
         reranker = find(stage, index._rerankers)
         for n, query in enumerate(asked):
             seen = cleaned(snapshot.documents(docnums[n]), pipeline.cleaning)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-from hybrid.engine.building import MEMORY, add_documents
+from hybrid.engine.building import MEMORY, add_documents, row_types
 from hybrid.engine.checks import checked_id, checked_list
 from hybrid.engine.reader import Reader
 from hybrid.engine.result import Result
@@ -129,9 +129,7 @@ class HybridIndex(Reader):
         Results do not change. Return whether there was anything to do.
         """
         with self._writing:
-            return self._store.optimize(
-                {branch.name: branch.rows for branch in self._pipeline.stores}, progress
-            )
+            return self._store.optimize(row_types(self._pipeline), progress)
 
     def refresh(self) -> bool:
         """Move to the newest generation; return whether there was a newer one.

@@ -10,6 +10,21 @@ from hybrid.engine.explanation import Explanation
 
 
 @dataclass(frozen=True, slots=True)
+class PassageHit:
+    """A passage of a document found: the characters from ``start`` to before ``end`` of its text.
+
+    ``headings``: those it stands under. ``score``: what the branches say of it together, from 0 to the sum
+    of their weights; it compares passages of one result.
+    """
+
+    text: str
+    start: int
+    end: int
+    headings: tuple[str, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """One document found.
 
@@ -17,7 +32,8 @@ class Hit:
     Documents below a stage's ``top`` keep the distances between their fused scores, below it.
     ``scores`` holds the true score under every branch (``"bm25"``, ``"dense"``, …), the fused score
     (``"fused"``) and those of rerank stages (``"rerank:…"``), none of them ever missing because a
-    branch did not list the document.
+    branch did not list the document. ``passages``: the document's best, best first, in an index that cuts
+    documents (`hybrid.Passages`); ``text`` is the whole text.
     """
 
     rank: int
@@ -27,6 +43,7 @@ class Hit:
     text: str
     metadata: Mapping[str, Any]
     scores: Mapping[str, float]
+    passages: tuple[PassageHit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ def retrieve(
     Raises:
         PipelineError: there is no such branch, or it is not said which of several is meant.
     """
-    chosen = pipeline.branch(branch)
+    chosen = pipeline.over(pipeline.branch(branch))
     encoded = chosen.encode_queries(queries, encoders.together((chosen,)))
     mask = snapshot.mask(where)
     if len(encoded) != 1:

@@ -16,19 +16,24 @@ from typing import Any
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
 from hybrid.engine.cascade import Cascade
+from hybrid.engine.checks import cleaned
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
+from hybrid.engine.passages import best_passages, read_passages
 from hybrid.engine.rerank import Stage
-from hybrid.engine.result import Hit, Result
+from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
 from hybrid.threads import parallel
-from hybrid.types import Query, Reranker
+from hybrid.types import Docnums, Document, Query, Reranker
 
 logger = logging.getLogger("hybrid")
+
+SHOWN = 3
+"""How many of a document's passages a hit shows."""
 
 
 class Search:
@@ -54,8 +59,9 @@ class Search:
         self.encoded = dict(encoded or {})
         self.degraded: dict[str, str] = {}
         self.notes: dict[str, tuple[str, ...]] = {}
-        self.cascade = Cascade(snapshot, pipeline, query, rerankers, self._source)
+        self.cascade = Cascade(snapshot, pipeline, query, rerankers, self._source, self._seen)
         self.timings: dict[str, float] = {}
+        self.sources: tuple[Source, ...] = ()
 
     def run(self, k: int) -> Result:
         """Return the best ``k`` documents."""
@@ -85,7 +91,7 @@ class Search:
 
     def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
         """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
-        branches = [branch for branch in self.pipeline.branches if branch.name not in self.degraded]
+        branches = [branch for branch in self.pipeline.searched if branch.name not in self.degraded]
         lists = parallel(lambda branch: self._list(branch, mask, wanted), branches)
         listed = {source.name: (source, ranking) for source, ranking in filter(None, lists)}
         while True:
@@ -104,6 +110,7 @@ class Search:
                     pool = candidates.deepen(
                         lambda pool: pool.gap(wanted) == 0 or self.deadline.passed, self._max_depth(wanted)
                     )
+                self.sources = candidates.sources
                 return candidates, pool.gap(wanted)
             except BranchFailure as failure:
                 self._degrade(failure)
@@ -176,10 +183,25 @@ class Search:
         said = "failed" if error else "fell short"
         logger.warning("%s %s (%s); there the order before it stands", name, said, what, exc_info=error)
 
+    def _seen(self, docnums: Docnums) -> Sequence[Document]:
+        """Return documents as rerankers see them."""
+        if self.pipeline.passages is None:
+            documents: Sequence[Document] = self.snapshot.documents(docnums)
+        else:
+            documents = read_passages(self.snapshot, self._best_passages(docnums, 1), docnums)
+        return cleaned(documents, self.pipeline.cleaning)
+
+    def _best_passages(self, docnums: Docnums, most: int) -> dict[int, tuple[PassageHit, ...]]:
+        """Return documents' best passages; none where documents are not cut."""
+        if self.pipeline.passages is None:
+            return {}
+        return best_passages(self.snapshot, self.sources, self.pipeline.fusion, docnums, most)
+
     def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:
         pool = candidates.pool
         hits = []
         documents = self.snapshot.documents(ranking.docnums)
+        passages = self._best_passages(ranking.docnums, SHOWN)
         for n, (docnum, score) in enumerate(
             zip(ranking.docnums.tolist(), ranking.scores.tolist(), strict=True)
         ):
@@ -189,7 +211,16 @@ class Search:
             scores |= {s.spec.name: s.scores[docnum] for s in stages if docnum in s.scores}
             document = documents[n]
             hits.append(
-                Hit(n + 1, document.id, score, document.title, document.text, document.metadata, scores)
+                Hit(
+                    n + 1,
+                    document.id,
+                    score,
+                    document.title,
+                    document.text,
+                    document.metadata,
+                    scores,
+                    passages.get(docnum, ()),
+                )
             )
         return tuple(hits)
 

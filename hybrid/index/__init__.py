@@ -4,7 +4,7 @@ from hybrid.index.catalog import FORMAT_VERSION
 from hybrid.index.cloning import clone_folder
 from hybrid.index.documents import DocumentRows, check_documents
 from hybrid.index.filters import parse_filter
-from hybrid.index.rows import Rows
+from hybrid.index.rows import HeldRows, Merging, Rows, RowType
 from hybrid.index.segment import Segment, SegmentInfo, SegmentWriter
 from hybrid.index.snapshot import Mask, SegmentView, Snapshot
 from hybrid.index.store import Store
@@ -14,6 +14,9 @@ __all__ = [
     "FORMAT_VERSION",
     "DocumentRows",
     "Mask",
+    "HeldRows",
+    "Merging",
+    "RowType",
     "Rows",
     "Segment",
     "SegmentInfo",

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.index.documents import PREFIX, DocumentRows
-from hybrid.index.rows import Rows
+from hybrid.index.rows import RowType
 from hybrid.index.segment import SegmentWriter
 from hybrid.index.snapshot import SegmentView, live_ordinals
 from hybrid.types import Progress
@@ -19,7 +19,7 @@ _SORTED_AT_ONCE = 1 << 17
 
 def merge(
     views: Sequence[SegmentView],
-    row_types: Mapping[str, type[Rows]],
+    row_types: Mapping[str, RowType],
     out: SegmentWriter,
     progress: Progress | None = None,
 ) -> int:
@@ -33,7 +33,7 @@ def merge(
             would lose data.
 
     """
-    types: dict[str, type[Rows]] = {PREFIX: DocumentRows, **row_types}
+    types: dict[str, RowType] = {PREFIX: DocumentRows, **row_types}
     for view in views:
         held = {name.split("/", 1)[0] for name in view.segment.names()}
         if held != set(types):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from hybrid.index.segment import Segment, SegmentWriter
 
 
-class Rows(Protocol):
-    """Columns over n documents: one part of what goes into a segment, before it is written.
-
-    Documents' own fields and each branch's representation are rows. Because they can be selected,
-    reordered and concatenated, one merge serves them all. Merging must lose nothing: for any rows,
-    ``read`` after ``write`` gives equal rows, and ``take`` and ``concat`` keep each row's content.
-    """
+class HeldRows(Protocol):
+    """Columns over n documents, in memory: one part of what goes into a segment, before it is written."""
 
     def __len__(self) -> int:
         """Return the number of documents."""
@@ -32,13 +27,22 @@ class Rows(Protocol):
         ...
 
     @classmethod
-    def read(cls, segment: Segment, prefix: str) -> Self:
-        """Return the rows that were written under ``prefix``; may share the segment's memory."""
-        ...
-
-    @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
         """Return all rows of all parts, in order; ``parts`` holds at least one."""
+        ...
+
+
+class Rows(HeldRows, Protocol):
+    """Rows that can be read back and merged.
+
+    Documents' own fields and each branch's representation are rows. Because they can be selected,
+    reordered and concatenated, one merge serves them all. Merging must lose nothing: for any rows,
+    ``read`` after ``write`` gives equal rows, and ``take`` and ``concat`` keep each row's content.
+    """
+
+    @classmethod
+    def read(cls, segment: Segment, prefix: str) -> Self:
+        """Return the rows that were written under ``prefix``; may share the segment's memory."""
         ...
 
     @classmethod
@@ -51,3 +55,17 @@ class Rows(Protocol):
         their order. Memory may grow by a few numbers a document, not by what the rows hold.
         """
         ...
+
+
+class Merging(Protocol):
+    """What merges rows in place of their type, where they are rows of something else."""
+
+    def merge(
+        self, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
+    ) -> None:
+        """Do what `Rows.merge` does."""
+        ...
+
+
+RowType: TypeAlias = type[Rows] | Merging
+"""What merges the rows of a part of segments."""

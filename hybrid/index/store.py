@@ -54,7 +54,7 @@ from hybrid.index.folder import (
     undo,
 )
 from hybrid.index.lock import WriterLock
-from hybrid.index.rows import Rows
+from hybrid.index.rows import RowType
 from hybrid.index.segment import MissingSegmentError, Segment
 from hybrid.index.snapshot import Snapshot, open_snapshot
 from hybrid.index.transaction import Transaction
@@ -230,7 +230,7 @@ class Store:
         self._transaction = Transaction(self, self._state)
         return self._transaction
 
-    def optimize(self, row_types: Mapping[str, type[Rows]], progress: Progress | None = None) -> bool:
+    def optimize(self, row_types: Mapping[str, RowType], progress: Progress | None = None) -> bool:
         """Merge all live documents into one segment, in one commit; return whether there was a need.
 
         ``row_types`` names the type of every branch's rows.

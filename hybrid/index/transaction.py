@@ -19,7 +19,8 @@ from hybrid.index.catalog import SegmentRecord, State, encode_settings
 from hybrid.index.documents import PREFIX, DocumentRows
 from hybrid.index.folder import segment_path
 from hybrid.index.merge import merge
-from hybrid.index.rows import Rows
+from hybrid.index.passages import rows_in
+from hybrid.index.rows import HeldRows, RowType
 from hybrid.index.seen import SeenIds
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.snapshot import SegmentView, Snapshot
@@ -93,7 +94,9 @@ class Transaction:
                 changed[view.uuid] = live
         self._live |= changed
 
-    def add(self, documents: DocumentRows, branches: Mapping[str, Rows], *, replace: bool = False) -> None:
+    def add(
+        self, documents: DocumentRows, branches: Mapping[str, HeldRows], *, replace: bool = False
+    ) -> None:
         """Write documents and their branches' rows, in the same order, as one new segment.
 
         The rows are sorted by id here. The file is written and fsynced now; the catalogue names
@@ -137,7 +140,7 @@ class Transaction:
         self._live |= live
         self._seen.add(given)
 
-    def consolidate(self, row_types: Mapping[str, type[Rows]], progress: Progress | None = None) -> None:
+    def consolidate(self, row_types: Mapping[str, RowType], progress: Progress | None = None) -> None:
         """Merge the segments that this transaction has added into as few as can be.
 
         ``row_types`` names the type of every branch's rows. Memory is bounded as in `merge`.
@@ -158,7 +161,7 @@ class Transaction:
     def replace(
         self,
         views: Sequence[SegmentView],
-        row_types: Mapping[str, type[Rows]],
+        row_types: Mapping[str, RowType],
         progress: Progress | None = None,
     ) -> None:
         """Replace segments by one that holds their live documents in order of id.
@@ -218,7 +221,7 @@ class Transaction:
         return State(generation, self._settings, tuple(segments), MappingProxyType(tombstones))
 
     def _write_merged(
-        self, views: Sequence[SegmentView], row_types: Mapping[str, type[Rows]], progress: Progress | None
+        self, views: Sequence[SegmentView], row_types: Mapping[str, RowType], progress: Progress | None
     ) -> None:
         uuid = uuid4().hex
         path = segment_path(self._store.path, uuid)
@@ -277,15 +280,17 @@ class Transaction:
 
 
 def _groups(added: Sequence[tuple[SegmentRecord, Segment]]) -> list[list[SegmentView]]:
-    """Return segments in groups of at most as many documents as one segment can hold."""
+    """Return segments in groups of at most as many rows of a branch as one segment can hold."""
     groups: list[list[SegmentView]] = []
-    base = MOST_DOCUMENTS + 1
+    base, rows = 0, MOST_DOCUMENTS + 1
     for record, segment in added:
-        if base + record.documents > MOST_DOCUMENTS:
+        more = rows_in(segment, record.documents)
+        if rows + more > MOST_DOCUMENTS:
             groups.append([])
-            base = 0
+            base = rows = 0
         groups[-1].append(SegmentView(segment, record.uuid, base, record.documents, None))
         base += record.documents
+        rows += more
     return groups
 
 

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from hybrid.branches import BM25, Branch, Dense, Multivector
+from hybrid.branches import BM25, Branch, Dense, LuceneBM25, LuceneImpact, Multivector
+from hybrid.branches.passages import OverPassages, Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
 from hybrid.index.dense import Storage
@@ -16,7 +17,7 @@ from hybrid.values import short_repr
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
-RESERVED = ("documents", "filter", "fuse", "fused", "total")
+RESERVED = ("documents", "passages", "filter", "fuse", "fused", "total")
 """No branch may have these names: segments, scores and timings have something else under them."""
 
 
@@ -27,7 +28,8 @@ class Pipeline:
     The default is BM25 and the bundled MiniLM, fused by weight. ``depth`` is how many documents
     each branch lists at first; the engine deepens the lists until the result is certified, but not
     past ``max_depth`` (None: as far as needed). ``name`` is the tag of runs. ``cleaning`` says what is taken
-    out of texts before branches and rerankers see them; an index keeps to what it was built with.
+    out of texts before branches and rerankers see them; an index keeps to what it was built with. With
+    ``passages``, documents are cut; branches then compare passages and rank documents.
 
     A pipeline is a value: it prints, compares, and round-trips through a recipe
     (`hybrid.read_recipe`, `hybrid.write_recipe`).
@@ -40,6 +42,7 @@ class Pipeline:
     max_depth: int | None = None
     name: str = "hybrid"
     cleaning: Cleaning | None = None
+    passages: Passages | None = None
 
     def __post_init__(self) -> None:
         _check_parts("branches", self.branches, "BM25() or Dense()")
@@ -56,6 +59,7 @@ class Pipeline:
             raise PipelineError(f"the pipeline's name is {self.name!r}; {_NAME_RULE}")
         if self.cleaning is not None and not isinstance(self.cleaning, Cleaning):
             raise PipelineError(f"cleaning is {self.cleaning!r}; give Cleaning(), or None for none")
+        self._check_passages()
         stages = [stage.name for stage in self.rerank]
         if len(set(stages)) < len(stages):
             raise PipelineError(
@@ -84,11 +88,40 @@ class Pipeline:
                 f"two branches have the same name ({', '.join(names)}); give one of them another name="
             )
 
+    def _check_passages(self) -> None:
+        if self.passages is None:
+            return
+        if not isinstance(self.passages, Passages):
+            raise PipelineError(f"passages is {self.passages!r}; give Passages(), or None for none")
+        for branch in self.branches:
+            if isinstance(branch, LuceneBM25 | LuceneImpact):
+                raise PipelineError(
+                    f"the branch {branch.name!r} of Lucene cannot search passages; use hybrid.split to make "
+                    "documents of passages, or leave it out"
+                )
+            if isinstance(branch, Dense) and branch.image is not None:
+                raise PipelineError(
+                    f"the branch {branch.name!r} looks at images, which cannot be cut into passages"
+                )
+
     @property
     def stores(self) -> tuple[Branch, ...]:
-        """What segments keep: the branches, and the token vectors of MaxSim stages that share no branch's."""
+        """What segments keep: the branches, and the token vectors of MaxSim stages that share no branch's.
+
+        Each is as documents are searched by it, see `over`.
+        """
         own = [self.tokens(stage) for stage in self.rerank if isinstance(stage, MaxSim)]
-        return (*self.branches, *(branch for branch in own if branch not in self.branches))
+        found = (*self.branches, *(branch for branch in own if branch not in self.branches))
+        return tuple(map(self.over, found))
+
+    @property
+    def searched(self) -> tuple[Branch, ...]:
+        """The branches as documents are searched by them."""
+        return tuple(map(self.over, self.branches))
+
+    def over(self, branch: Branch) -> Branch:
+        """Return a branch as documents are searched by it: over their passages, if they are cut."""
+        return branch if self.passages is None else OverPassages(branch, self.passages)
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """Return, by store, the settings that what is stored depends on, as JSON values."""

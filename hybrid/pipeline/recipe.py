@@ -31,12 +31,14 @@ from typing import Any
 
 from hybrid.branches import BRANCHES
 from hybrid.branches.bm25 import spelling
+from hybrid.branches.passages import Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import FUSIONS, NORMALIZERS
 from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
 from hybrid.rerankers import STAGES
 from hybrid.text import Analyzer, Cleaning
+from hybrid.text.chunking import CHUNKERS
 
 _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "branches": BRANCHES,
@@ -44,8 +46,12 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "rerank": STAGES,
     "normalizer": NORMALIZERS,
     "index": INDEXES,
+    "chunker": CHUNKERS,
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
+
+_PLAIN: Mapping[str, type[Any]] = {"cleaning": Cleaning, "passages": Passages}
+"""The fields whose value is of one kind, and its class."""
 
 _NAMED = ("normalizer", "index")
 """Those that may be written as the kind's name alone."""
@@ -93,10 +99,12 @@ def format_recipe(pipeline: Pipeline) -> str:
 
     table = to_dict(pipeline)
     branches, fusion, rerank = (table.pop(name) for name in ("branches", "fusion", "rerank"))
-    cleaning = {"cleaning": table.pop("cleaning")} if "cleaning" in table else {}
+    once: list[dict[str, Any]] = [
+        {name: table.pop(name)} for name in ("cleaning", "passages") if name in table
+    ]
     blocks = [
         tomli_w.dumps(table),
-        *([tomli_w.dumps(cleaning)] if cleaning else []),
+        *(tomli_w.dumps(part) for part in once),
         *(_item("branches", branch) for branch in branches),
     ]
     blocks += [tomli_w.dumps({"fusion": fusion}), *(_item("rerank", stage) for stage in rerank)]
@@ -189,11 +197,11 @@ def _value(name: str, value: Any, where: str) -> Any:
         return _build(Analyzer, value, f"{name} in {where}")
     if name == "rerank":
         return tuple(_typed(name, item, "a rerank stage") for item in _tables(name, value))
-    if name == "cleaning":
-        return _build(Cleaning, value, name)
+    if name in _PLAIN:
+        return _build(_PLAIN[name], value, name)
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
-    if name == "fusion" or (name in _NAMED and isinstance(value, Mapping)):
+    if name in ("fusion", "chunker") or (name in _NAMED and isinstance(value, Mapping)):
         return _typed(name, value, name)
     return tuple(value) if isinstance(value, list) else value
 

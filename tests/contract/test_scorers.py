@@ -32,6 +32,13 @@ KINDS = {
     "multivector, int8": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="int8"),
     "dense, hnsw": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.HNSW()),
 }
+CUT = hybrid.Recursive(3)
+PASSAGES = {
+    "bm25 over passages": hybrid.Passages(CUT),
+    "bm25 over passages, mean": hybrid.Passages(CUT, best=2),
+    "bm25 over passages, sum": hybrid.Passages(CUT, best=2, aggregate="sum"),
+}
+KINDS |= dict.fromkeys(PASSAGES, hybrid.BM25(analyzer="simple", name="branch"))
 
 
 def weights_of(text):
@@ -81,7 +88,9 @@ def index(request, tmp_path, monkeypatch):
     monkeypatch.setattr("hybrid.index.dense.writing.SCAN_FROM", 0)  # or so few vectors would have no codes
     branch, rng = KINDS[kind], random.Random(7)
     found = [*documents(rng, 150, branch)]
-    with hybrid.create(tmp_path / "index", found[:60], hybrid.Pipeline([branch])) as index:
+    with hybrid.create(
+        tmp_path / "index", found[:60], hybrid.Pipeline([branch], passages=PASSAGES.get(kind))
+    ) as index:
         index.add(found[60:100])
         index.add(found[100:])
         index.delete([d.id for d in found[::7]])
@@ -91,7 +100,7 @@ def index(request, tmp_path, monkeypatch):
 @pytest.fixture(params=[None, {"part": {"$lt": 2}}, {"part": 99}], ids=["all", "some", "none"])
 def asked(request, index):
     """A snapshot, a mask, and the scorers of a few queries."""
-    snapshot, (branch,) = index._store.snapshot, index.pipeline.branches
+    snapshot, (branch,) = index._store.snapshot, index.pipeline.searched
     mask, rng = snapshot.mask(request.param), random.Random(3)
     queries = []
     for text in ("w0", "w1 w2 w2 w9", "", "unknown"):
@@ -197,7 +206,7 @@ def test_matches_add_up(asked):
 
 
 def test_merging_segments_changes_no_score(index):
-    (branch,) = index.pipeline.branches
+    (branch,) = index.pipeline.searched
     query = hybrid.Query("w0 w3", vectors_of(branch, "w0 w3", [0.3] * DIMENSION))
     before = index.search(query, 50).hits
     assert index.optimize()

@@ -24,11 +24,7 @@ class Chunker(Protocol):
     """
 
     def passages(self, text: str, units: Units) -> list[Passage]:
-        """Return the passages of a text, in order; none of an empty one.
-
-        Raises:
-            PipelineError: the passages asked for are longer than ``units.most``.
-        """
+        """Return the passages of a text, in order; none of an empty one, none over ``units.most``."""
         ...
 
 
@@ -166,15 +162,8 @@ def _markdown_seams(text: str) -> Seams:
 
 
 def _cut(text: str, found: Seams, units: Units, size: int | None, overlap: int) -> list[Passage]:
-    most = units.most if size is None else size
-    if most > units.most:
-        raise PipelineError(
-            f"passages of {size} units were asked for, and the model reads {units.most}; give "
-            f"size={units.most} or less, or None for as many"
-        )
-    if overlap >= most:
-        raise PipelineError(f"overlap is {overlap}, and a passage has {most} units; give less")
-    return [Passage(start, end) for start, end in cut(text, found, units, most, overlap)]
+    most = units.most if size is None else min(size, units.most)
+    return [Passage(start, end) for start, end in cut(text, found, units, most, min(overlap, most - 1))]
 
 
 def _within(found: Seams, start: int, end: int) -> Seams:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from hybrid.errors import DocumentError
+from hybrid.errors import DocumentError, PipelineError
 from hybrid.text.chunking.chunkers import Chunker, Headings
 from hybrid.text.chunking.passage import Passage
 from hybrid.text.chunking.units import Units
@@ -55,7 +55,7 @@ def split(
                 f"document {document.id!r} has metadata under {', '.join(sorted(taken))}, where passages "
                 "keep where they come from; rename it, or give another parent="
             )
-        for number, (title, passage) in enumerate(_passages(document, chunker, units)):
+        for number, (title, passage) in enumerate(titled_passages(document, chunker, units)):
             yield replace(
                 document,
                 id=f"{document.id}#{number}",
@@ -71,8 +71,18 @@ def split(
             )
 
 
-def _passages(document: Document, chunker: Chunker, units: Units) -> list[tuple[str, Passage]]:
-    """Return a document's passages that have content, or else its first, with their titles."""
+def titled_passages(document: Document, chunker: Chunker, units: Units) -> list[tuple[str, Passage]]:
+    """Return a document's passages that have content, or else its first, with their titles; see `split`.
+
+    Raises:
+        PipelineError: the chunker asks for more than ``units`` allows.
+    """
+    size = getattr(chunker, "size", None)
+    if size is not None and size > units.most:
+        raise PipelineError(
+            f"passages of {size} units were asked for, and the model reads {units.most}; give "
+            f"size={units.most} or less, or None for as many"
+        )
     named = _cut(document.title, units, units.most // 2)
     room = _Room(units, named, chunker)
     passages = chunker.passages(document.text, room) or [Passage(0, 0)]

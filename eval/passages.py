@@ -1,0 +1,105 @@
+"""Measure what cutting documents does to retrieval: chunkers, and ways of scoring documents by passages.
+
+    python eval/passages.py --set FOLDER [--chunkers recursive …] [-o eval/results/passages-NAME.json]
+
+For each chunker an index of the bundled model and BM25 is built; each way of putting passages' scores
+together is then measured on the test judgements: each branch alone, fused at the default alpha and at others
+(shown to see the shape, not chosen from), and with the weights that `hybrid.evaluation.tune` chooses, whose
+figure is held out by cross-validation. "whole" cuts nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from provenance import provenance
+
+import hybrid
+from hybrid import evaluation
+
+HERE = Path(__file__).resolve().parent
+CHUNKERS: dict[str, Any] = {
+    "whole": None,
+    "recursive": hybrid.Recursive(),
+    "recursive, overlap 48": hybrid.Recursive(overlap=48),
+    "recursive 128": hybrid.Recursive(128),
+    "fixed, overlap 48": hybrid.Fixed(overlap=48),
+    "sentences": hybrid.Sentences(5, 1),
+}
+WAYS = {
+    "best": {"best": 1},
+    "mean of 3": {"best": 3},
+    "sum of 3": {"best": 3, "aggregate": "sum"},
+    "mean of 5": {"best": 5},
+}
+ALPHAS = (0.1, 0.2, 0.3, 0.5, 0.7, 0.8)
+MEASURE = "nDCG@10"
+
+
+def main() -> None:
+    """Parse, measure each chunker, write and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--set", type=Path, required=True, help="a BEIR folder")
+    parser.add_argument("--chunkers", nargs="+", choices=[*CHUNKERS], default=[*CHUNKERS])
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    output = options.output or HERE / "results" / f"passages-{options.set.name}.json"
+    results = json.loads(output.read_text())["results"] if output.exists() else {}
+    qrels = hybrid.read_qrels(options.set / "qrels" / "test.tsv")
+    queries = [
+        (key, text) for key, text in hybrid.read_queries(options.set / "queries.jsonl") if key in qrels
+    ]
+    for name in options.chunkers:
+        results[name] = measured(options.set, name, queries, qrels)
+        print(name, json.dumps(results[name], indent=2), flush=True)
+        ordered = {key: results[key] for key in CHUNKERS if key in results}
+        record = {**provenance(), "set": options.set.name, "measure": MEASURE, "results": ordered}
+        output.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def measured(folder: Path, name: str, queries: list[tuple[str, str]], qrels: Any) -> dict[str, Any]:
+    """Build one index, and measure each way of scoring documents with it."""
+    chunker = CHUNKERS[name]
+    base = hybrid.Pipeline(passages=hybrid.Passages(chunker) if chunker is not None else None)
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as place:
+        with hybrid.create(place + "/index", hybrid.read(folder / "corpus.jsonl"), base) as index:
+            stats = index.stats()
+            found["documents"], found["truncated"] = stats.documents, dict(stats.truncated)
+        for way, settings in WAYS.items() if chunker is not None else [("whole", None)]:
+            pipeline = (
+                base if settings is None else replace(base, passages=hybrid.Passages(chunker, **settings))
+            )
+            with hybrid.open(place + "/index", pipeline=pipeline) as index:
+                found[way] = scores(index, queries, qrels)
+    return found
+
+
+def scores(index: Any, queries: list[tuple[str, str]], qrels: Any) -> dict[str, float]:
+    """Return the figures of one open index."""
+
+    def mean(**how: Any) -> float:
+        results = index.search_many([text for _, text in queries], k=10, **how)
+        run = {
+            key: {hit.id: hit.score for hit in result}
+            for (key, _), result in zip(queries, results, strict=True)
+        }
+        return round(
+            float(evaluation.evaluate(evaluation.Run("run", run), qrels, [MEASURE]).mean(MEASURE)), 4
+        )
+
+    found = {name: mean(branches=[name]) for name in ("bm25", "dense")}
+    found |= {f"alpha {alpha}": mean(fusion=hybrid.Weighted(alpha)) for alpha in ALPHAS}
+    tuned = evaluation.tune(index, queries, qrels, MEASURE)
+    return {**found, "tuned, held out": round(tuned.held_out, 4), "recipe": tuned.sentence}
+
+
+if __name__ == "__main__":
+    main()
