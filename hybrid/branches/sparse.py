@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import (
-    HIGHEST_WEIGHT,
+    HIGHEST_WEIGHTS,
     LearnedRows,
     SparseRows,
     SparseScorer,
@@ -30,6 +30,9 @@ from hybrid.values import short_repr
 
 _HIGHEST_QUERY_WEIGHT = 1e6
 
+WeightStorage: TypeAlias = Literal["float16", "float8"]
+_BITS: dict[WeightStorage, int] = {"float16": 16, "float8": 8}
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Sparse:
@@ -38,7 +41,8 @@ class Sparse:
     ``model`` names an encoder that gives sparse weights (SPLADE, BGE-M3). Documents and queries may bring
     ready-made weights under the branch's name, as a mapping from terms to numbers that are not
     negative: ``Document(..., vectors={"sparse": {"cat": 1.3}})``; without a model all must. Documents'
-    weights are kept as float16, and the score is that of the kept weights.
+    weights are kept as ``storage`` says: "float16" (to 2^-11 of each), or "float8" (8 bits a weight, from
+    2^-9 to 124, to 2^-5 of each), and the score is that of the kept weights.
 
     ``query_cut`` is None for exact results. With a number, only so many of the query's terms, the
     heaviest, list candidates, which are then scored by all terms: faster for long queries, and some of
@@ -53,6 +57,7 @@ class Sparse:
     name: str = "sparse"
     document_terms: int | None = None
     query_terms: int | None = None
+    storage: WeightStorage = "float16"
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = True
@@ -60,6 +65,8 @@ class Sparse:
     representation: ClassVar[Representation | None] = "sparse"
 
     def __post_init__(self) -> None:
+        if self.storage not in _BITS:
+            raise PipelineError(f"storage is {self.storage!r}; it is one of {', '.join(_BITS)}")
         if self.model is not None and (not isinstance(self.model, str) or not self.model):
             raise PipelineError(f"model is {self.model!r}; give a model's name")
         for name in ("query_cut", "document_terms", "query_terms"):
@@ -80,7 +87,7 @@ class Sparse:
     def stored(self) -> Mapping[str, Any]:
         """Return what the postings depend on."""
         return {
-            "weights": "float16",
+            "weights": self.storage,
             **({"model": self.model} if self.model is not None else {}),
             **({"document_terms": self.document_terms} if self.document_terms is not None else {}),
         }
@@ -89,12 +96,13 @@ class Sparse:
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
     ) -> LearnedRows:
         """Encode the documents that bring no weights; check the weights that are brought."""
+        bits = _BITS[self.storage]
         rows: dict[int, Mapping[str, float]] = {}
         for n, document in enumerate(documents):
             if self.name in document.vectors:
                 try:
                     rows[n] = checked(
-                        document.vectors[self.name], f"document {document.id!r}", HIGHEST_WEIGHT
+                        document.vectors[self.name], f"document {document.id!r}", HIGHEST_WEIGHTS[bits]
                     )
                 except InputError as error:
                     raise DocumentError(str(error)) from error
@@ -105,15 +113,15 @@ class Sparse:
                 f"no model; give Document(..., vectors={{{self.name!r}: {{'term': 1.0}}}}), an empty mapping "
                 "for none, or give the branch a model"
             )
-        given = LearnedRows(SparseRows.from_weights(list(rows.values())), np.zeros(len(rows), np.bool_))
+        given = LearnedRows(SparseRows.from_weights(list(rows.values()), bits), np.zeros(len(rows), np.bool_))
         if not rest or self.model is None:
             return given
         encoder = encoders.sparse(self.model)
         batch = encoder.encode_documents([documents[n].content for n in rest], progress)
-        self._check(batch, len(encoder.vocabulary), HIGHEST_WEIGHT)
+        self._check(batch, len(encoder.vocabulary), HIGHEST_WEIGHTS[bits])
         if self.document_terms is not None:
             batch = batch.heaviest(self.document_terms)
-        encoded = LearnedRows(SparseRows.from_batch(batch, encoder.vocabulary), batch.truncated)
+        encoded = LearnedRows(SparseRows.from_batch(batch, encoder.vocabulary, bits), batch.truncated)
         if not rows:
             return encoded
         return LearnedRows.concat([given, encoded]).take(np.argsort([*rows, *rest]))

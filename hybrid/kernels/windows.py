@@ -5,9 +5,9 @@ to float32 once. A term adds ``factor · s(value, length) + constant``, where s 
 saturation, (v + p₀ + p₁·l) / (v + q₀ + q₁·l) for BM25 and v itself for learned weights; absent terms add
 nothing. Every function here computes that by the same operations, so all agree to the bit.
 
-Arrays of a segment: ``docs`` and ``values`` as in `hybrid.kernels.blocks`, ``values`` holding counts or
-the bits of float16 weights; ``lengths`` int32, shape (F, documents); ``mask`` bool, one per document,
-empty for all.
+Arrays of a segment: ``docs`` and ``values`` as in `hybrid.kernels.blocks`, ``values`` holding counts, the
+bits of float16 weights, or their codes (`hybrid.kernels.codes`); ``lengths`` int32, shape (F, documents);
+``mask`` bool, one per document, empty for all.
 
 Of a query: ``factors`` and ``constants``, float64, one per term; ``ceilings``: float64, shape (256,), what s
 is at most at each level, in units of which ``tops`` (float64, one per term) says what they are worth;
@@ -24,6 +24,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybrid.kernels.blocks import WIDTH
+from hybrid.kernels.codes import FIRST, FRACTION
 
 SLACK = 1 + 1e-6
 """More than float64 sums and one rounding to float32 can add to a bound."""
@@ -33,8 +34,11 @@ FEW = 32
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _half(bits: int) -> float:
-    """Return the float16 above 0 that has these bits, exactly."""
+def _weight(values: NDArray[Any], at: int) -> float:
+    """Return a learned weight, exactly: the float16 that has these bits, or this code's."""
+    bits = np.uint32(values[0, at])
+    if values.itemsize == 1:  # known when it is compiled
+        bits = np.uint32(bits << np.uint32(FRACTION)) + np.uint32(FIRST)
     return np.float64(np.uint32(np.uint32(bits) << np.uint32(13)).view(np.float32)) * 2.0**112
 
 
@@ -51,7 +55,7 @@ def added(
 ) -> float:
     """Return what a posting adds; -1 if it occurs only in fields that do not count."""
     if form[0] > 0:
-        return factor * _half(np.int64(values[0, at]))
+        return factor * _weight(values, at)
     value, length = 0.0, 0.0
     if len(fields) == 0:
         value, length = np.float64(values[0, at]), np.float64(lengths[0, doc])
@@ -82,7 +86,7 @@ def _add_block(
     stop = start + (place & 511)
     if form[0] > 0:
         for at in range(start, stop):
-            sums[docs[at]] += factor * _half(np.int64(values[0, at]))
+            sums[docs[at]] += factor * _weight(values, at)
     elif len(fields) == 0:
         p0, p1, q0, q1 = form[1], form[2], form[3], form[4]
         if p0 == 0 and p1 == 0 and constant == 0:  # as below, without what changes no bit

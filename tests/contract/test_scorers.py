@@ -18,6 +18,7 @@ KINDS = {
     "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
     "rank-bm25": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
     "sparse": hybrid.Sparse(name="branch"),
+    "sparse, float8": hybrid.Sparse(name="branch", storage="float8"),
     "lucene bm25": hybrid.LuceneBM25(analyzer="whitespace", name="branch"),
     "lucene impact": hybrid.LuceneImpact(name="branch"),
     "dense": hybrid.Dense(dimension=DIMENSION, name="branch"),

@@ -54,6 +54,30 @@ def test_changes_and_what_is_kept(index):
     assert search(index, {"animal": 1.0, "cat": 1.0})[0] == ("new", 4.0)
 
 
+def test_weights_in_8_bits(tmp_path):
+    documents = [document(id, weights) for id, weights in WEIGHTS.items()]
+    pipeline = hybrid.Pipeline([hybrid.Sparse(storage="float8")])
+    with hybrid.create(tmp_path / "i", documents, pipeline) as index:
+        assert search(index, {"animal": 2.0, "cat": 0.25}) == [("dog", 2.0), ("cat", 1.5)]
+        index.update([document("cat", {"cat": 0.1, "tiny": 0.0001, "small": 0.001})])
+        index.add([document("new", {"animal": 124.0})])
+        kept = {"cat": 0.1015625, "small": 2.0**-9}
+        for _ in range(2):
+            assert index.get("cat").vectors == {"sparse": kept}
+            assert search(index, {"animal": 1.0, "cat": 1.0})[0] == ("new", 124.0)
+            index.optimize()
+        segment = index._store.snapshot.segments[0].segment
+        assert segment["sparse/postings.values"].dtype == np.uint8
+        with pytest.raises(hybrid.DocumentError, match="numbers from 0 to 124"):
+            index.add([document("more", {"a": 124.5})])
+    recipe = hybrid.format_recipe(pipeline)
+    assert hybrid.parse_recipe(recipe) == pipeline
+    with pytest.raises(hybrid.FingerprintError, match=r"sparse\.weights: the index has 'float8'"):
+        hybrid.open(tmp_path / "i", pipeline=hybrid.Pipeline([hybrid.Sparse()]))
+    with pytest.raises(hybrid.PipelineError, match="storage is 'int8'; it is one of float16, float8"):
+        hybrid.Sparse(storage="int8")
+
+
 def test_an_explanation_shows_the_terms(index):
     result = index.search(hybrid.Query("?", {"sparse": {"animal": 2.0, "cat": 0.25}}))
     (part,) = result.explain(2).branches

@@ -123,8 +123,14 @@ def test_bm25(collection, variant, k1, b, fields, drift):
 
 
 @settings(max_examples=60, deadline=None)
-@given(collections, st.sampled_from([(0.01, 3.0), (6e-8, 6e-8), (6e-8, 60000.0)]))
+@given(
+    collections,
+    st.sampled_from(
+        [(16, 0.01, 3.0), (16, 6e-8, 6e-8), (16, 6e-8, 60000.0), (8, 0.01, 3.0), (8, 1e-4, 124.0)]
+    ),
+)
 def test_learned_weights(collection, extremes):
+    bits, *extremes = extremes
     seed, n, clustered, share, size = collection
     rng = np.random.default_rng(seed)
     low, high = np.log(extremes[0]), np.log(extremes[1])
@@ -133,7 +139,7 @@ def test_learned_weights(collection, extremes):
         for fields in rows_of(rng, n, 1, clustered)
     ]
     with tempfile.TemporaryDirectory() as folder:
-        postings = stored(folder, SparseRows.from_weights(documents))
+        postings = stored(folder, SparseRows.from_weights(documents, bits))
         known = [term.decode() for term in postings.vocabulary]
         weights = {
             term: (float(rng.choice([1e-6, 0.5, 1.0, 1e6])), 0.0)

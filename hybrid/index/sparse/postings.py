@@ -15,7 +15,7 @@ from hybrid.errors import StorageError
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.spool import Spool
 from hybrid.index.strings import Strings
-from hybrid.kernels import levels
+from hybrid.kernels import codes, levels
 from hybrid.kernels.blocks import MOST_DOCUMENTS, WIDTH, pack, unpack
 from hybrid.types import Bools, Doubles, Floats
 
@@ -37,7 +37,7 @@ class Place(NamedTuple):
 class Postings:
     """The postings of a segment, sharing its memory; see `hybrid.kernels.blocks` for the layout.
 
-    ``values``: shape (F, postings), counts, or the bits of float16 weights if ``learned``.
+    ``values``: shape (F, postings), counts, or if ``learned`` the bits of float16 weights, or uint8 codes.
     ``lengths``: int32, shape (F, documents). ``totals``: int64, shape (F,), the sums of the lengths.
     ``reference``: float64, shape (2,), what the levels of counts were made with: the average and the
     greatest length, fields together. ``peaks``: float32, the greatest weight of each term, which is
@@ -64,8 +64,8 @@ class Postings:
         names = (*_COLUMNS, "values", "peaks")
         arrays: dict[str, Any] = {name: segment[f"{prefix}/postings.{name}"] for name in names}
         arrays |= {name: segment[f"{prefix}/{name}"] for name in ("lengths", "totals", "reference")}
-        learned = arrays["values"].dtype.kind == "f"
-        if learned:
+        learned = arrays["values"].dtype.kind == "f" or len(arrays["peaks"]) > 0
+        if arrays["values"].dtype.kind == "f":
             arrays["values"] = arrays["values"].view(np.uint16)
         return cls(Strings.read(segment, f"{prefix}/vocabulary"), learned=learned, **arrays)
 
@@ -114,7 +114,14 @@ class Postings:
         starts = self.starts[first : last + 1].astype(np.int64) - entries.start
         docs = unpack(self.windows[blocks], self.sizes[blocks], self.docs[entries])
         values = self.values[:, entries]
-        return starts, docs, values.view(np.float16) if self.learned else values
+        if not self.learned:
+            return starts, docs, values
+        return starts, docs, values.view(np.float16) if self.bits == 16 else codes.decode(values)
+
+    @property
+    def bits(self) -> int:
+        """How many bits a value has."""
+        return 8 * int(self.values.dtype.itemsize)
 
 
 class PostingsWriter:
@@ -122,10 +129,17 @@ class PostingsWriter:
 
     A segment takes one array after the other, so what was added waits in unnamed files next to it:
     memory is bounded by what is added at a time. ``highest``: no count that will come is greater.
+    ``bits``: how many a learned weight has, 16 or 8.
     """
 
     def __init__(
-        self, out: SegmentWriter, prefix: str, lengths: NDArray[np.int32], dtype: DTypeLike, highest: float
+        self,
+        out: SegmentWriter,
+        prefix: str,
+        lengths: NDArray[np.int32],
+        dtype: DTypeLike,
+        highest: float,
+        bits: int = 16,
     ) -> None:
         if lengths.shape[1] > MOST_DOCUMENTS:
             raise StorageError(
@@ -134,7 +148,9 @@ class PostingsWriter:
             )
         self._out, self._prefix, self._lengths = out, prefix, lengths
         self._learned = np.dtype(dtype).kind == "f"
-        self._dtype = np.dtype(np.float16) if self._learned else narrowest(highest)
+        self._coded = self._learned and bits == 8
+        wide = np.dtype(np.uint8 if self._coded else np.float16)
+        self._dtype = wide if self._learned else narrowest(highest)
         sums = lengths.sum(axis=0, dtype=np.int64)
         average = float(sums.mean()) if len(sums) and len(lengths) else 0.0
         self._reference = (max(average, 1.0), float(sums.max(initial=0)))
@@ -168,7 +184,7 @@ class PostingsWriter:
         columns["sizes"].add(sizes)
         columns["levels"].add(bounds)
         columns["docs"].add((docs & (WIDTH - 1)).astype(np.uint8))
-        for field, row in enumerate(values):
+        for field, row in enumerate(codes.encode(values) if self._coded else values):
             columns[f"values.{field}"].add(row.astype(self._dtype, copy=False))
         self._blocks += len(windows)
         self._postings += len(docs)

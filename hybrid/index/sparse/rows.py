@@ -16,10 +16,11 @@ from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.sparse.merging import merge_postings
 from hybrid.index.sparse.postings import Postings, PostingsWriter, narrow
 from hybrid.index.strings import Strings
+from hybrid.kernels import codes
 from hybrid.kernels.blocks import transpose
 
-HIGHEST_WEIGHT = 60_000.0
-"""No learned weight may be above this: float16 ends at 65,504."""
+HIGHEST_WEIGHTS = {16: 60_000.0, 8: codes.HIGHEST}
+"""No learned weight may be above this, by the bits it is kept in: float16 ends at 65,504."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +34,8 @@ class SparseRows:
     float16. ``lengths``: int32, shape (F, n), the number of terms, repetitions included; shape
     (0, n) for learned weights, which have none.
 
-    Equal documents give equal arrays, however the rows were put together.
+    Equal documents give equal arrays, however the rows were put together. ``bits``: how many a learned
+    weight takes on disk: 16, or 8 of those that `hybrid.kernels.codes` can keep.
     """
 
     vocabulary: Strings
@@ -41,6 +43,7 @@ class SparseRows:
     terms: NDArray[np.int32]
     values: NDArray[Any]
     lengths: NDArray[np.int32]
+    bits: int = 16
 
     @classmethod
     def from_terms(cls, documents: Sequence[Sequence[Sequence[str]]], fields: int = 1) -> Self:
@@ -67,11 +70,11 @@ class SparseRows:
         return cls(vocabulary, indptr, terms, narrow(counts), lengths)
 
     @classmethod
-    def from_weights(cls, documents: Sequence[Mapping[str, float]]) -> Self:
+    def from_weights(cls, documents: Sequence[Mapping[str, float]], bits: int = 16) -> Self:
         """Return the rows of documents given as learned weights by term.
 
-        Weights are kept as float16, whose relative error is at most 2^-11; those that round to 0
-        are left out. They must be finite and not negative, and at most `HIGHEST_WEIGHT`.
+        Weights are kept as float16, whose relative error is at most 2^-11, or in 8 ``bits`` (2^-5); those
+        that round to 0 are left out. They must be finite and not negative, and at most `HIGHEST_WEIGHTS`.
 
         >>> rows = SparseRows.from_weights([{"b": 0.5, "a": 2.0}, {}])
         >>> [*rows.vocabulary], rows.values.tolist()
@@ -83,7 +86,7 @@ class SparseRows:
         every = chain.from_iterable(documents)
         terms = np.fromiter(map(numbers.__getitem__, every), np.int64, int(sizes.sum()))
         values = chain.from_iterable(document.values() for document in documents)
-        weights = np.fromiter(values, np.float64, len(terms)).astype(np.float16)
+        weights = _kept(np.fromiter(values, np.float64, len(terms)), bits)
         vocabulary, ordinal = _spelled(numbers)
         terms = ordinal[terms]
         rows = np.repeat(np.arange(len(documents)), sizes)
@@ -91,11 +94,11 @@ class SparseRows:
         order = order[weights[order] > 0]
         indptr = _offsets(np.bincount(rows[order], minlength=len(documents)))
         lengths = np.zeros((0, len(documents)), np.int32)
-        found = cls(vocabulary, indptr, terms[order].astype(np.int32), weights[None, order], lengths)
+        found = cls(vocabulary, indptr, terms[order].astype(np.int32), weights[None, order], lengths, bits)
         return found if len(order) == len(weights) else found.take(np.arange(len(documents)))
 
     @classmethod
-    def from_batch(cls, batch: SparseBatch, vocabulary: Sequence[str]) -> Self:
+    def from_batch(cls, batch: SparseBatch, vocabulary: Sequence[str], bits: int = 16) -> Self:
         """Return the rows of encoded texts, as `from_weights` does; ``vocabulary`` names the batch's terms.
 
         >>> batch = SparseBatch(
@@ -105,7 +108,7 @@ class SparseRows:
         >>> [*rows.vocabulary], rows.values.tolist()
         ([b'a', b'w'], [[0.5, 2.0]])
         """
-        weights = batch.weights.astype(np.float16)
+        weights = _kept(batch.weights, bits)
         kept = weights > 0
         found, numbers = np.unique(batch.terms[kept], return_inverse=True)
         spelled, ordinal = _spelled({vocabulary[term]: n for n, term in enumerate(found.tolist())})
@@ -114,7 +117,9 @@ class SparseRows:
         order = np.lexsort((terms, rows))
         indptr = _offsets(np.bincount(rows, minlength=len(batch)))
         lengths = np.zeros((0, len(batch)), np.int32)
-        return cls(spelled, indptr, terms[order].astype(np.int32), weights[None, kept][:, order], lengths)
+        return cls(
+            spelled, indptr, terms[order].astype(np.int32), weights[None, kept][:, order], lengths, bits
+        )
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -136,7 +141,7 @@ class SparseRows:
             vocabulary = vocabulary.take(np.flatnonzero(used))
             terms = (np.cumsum(used) - 1).astype(np.int32)[terms]
         lengths = np.ascontiguousarray(self.lengths[:, order])
-        return type(self)(vocabulary, indptr, terms, narrow(self.values[:, entries]), lengths)
+        return type(self)(vocabulary, indptr, terms, narrow(self.values[:, entries]), lengths, self.bits)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -159,13 +164,14 @@ class SparseRows:
             np.concatenate(terms),
             np.concatenate([part.values for part in parts], axis=1),
             np.concatenate([part.lengths for part in parts], axis=1),
+            max(part.bits for part in parts),
         )
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Write the rows as postings."""
         starts, docs, entries = transpose(self.indptr, self.terms, len(self.vocabulary))
         with PostingsWriter(
-            out, prefix, self.lengths, self.values.dtype, float(self.values.max(initial=0))
+            out, prefix, self.lengths, self.values.dtype, float(self.values.max(initial=0)), self.bits
         ) as postings:
             postings.add(self.vocabulary, starts, docs, np.ascontiguousarray(self.values[:, entries]))
 
@@ -176,7 +182,8 @@ class SparseRows:
         starts, docs, values = postings.decode(0, len(postings.vocabulary))
         indptr, terms, entries = transpose(starts, docs, postings.documents)
         values = np.ascontiguousarray(values[:, entries])
-        return cls(postings.vocabulary, indptr, terms, values, postings.lengths)
+        bits = postings.bits if postings.learned else 16
+        return cls(postings.vocabulary, indptr, terms, values, postings.lengths, bits)
 
     @classmethod
     def merge(
@@ -184,6 +191,11 @@ class SparseRows:
     ) -> None:
         """Write rows of segments, given as positions in their concatenation, in bounded memory."""
         merge_postings([Postings.of(part, prefix) for part in parts], order, out, prefix)
+
+
+def _kept(weights: NDArray[Any], bits: int) -> NDArray[np.float16]:
+    """Return weights as they are kept."""
+    return weights.astype(np.float16) if bits == 16 else codes.rounded(weights)
 
 
 def _spelled(numbers: Mapping[str, int]) -> tuple[Strings, NDArray[np.int64]]:
