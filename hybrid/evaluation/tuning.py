@@ -168,7 +168,10 @@ def _sentence(pipeline: Pipeline, gain: Comparison | None, best_branch: str, fus
     if fusing:
         return f"Ship {_ways(pipeline)}{_bm25(pipeline)}{_stages(pipeline)}: {figures}."
     alone = pipeline.branches[0].name
-    return f"Ship {alone} alone{_bm25(pipeline)}: fusion adds nothing that shows ({figures})."
+    return (
+        f"Ship {alone} alone{_bm25(pipeline)}: no fusion is better than that by more than a standard error "
+        f"({figures})."
+    )
 
 
 def _bm25(pipeline: Pipeline) -> str:
