@@ -166,7 +166,7 @@ def test_names_resolve(api, loaded, monkeypatch):
         hybrid.InputError, match="'dtype' is no option of 'cohere:m'; accepted: base_url, api"
     ):
         hybrid.load_reranker("cohere:m", dtype="float16")
-    with pytest.raises(hybrid.InputError, match="'api_key' is no option of 'owner/name'; accepted: revision"):
+    with pytest.raises(hybrid.InputError, match="'api_key' is no option of 'owner/name'; accepted: backend"):
         hybrid.load_reranker("owner/name", api_key="x")
 
 
