@@ -15,8 +15,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hybrid.kernels.prefetch import prefetch
+
 _FIRST = 1024
 """For how many rows there is room at first."""
+
+_LINE = 64
+"""Bytes in a cache line."""
 
 _ROWS = 256
 """After how many rows a scan looks at what the other threads have found."""
@@ -30,6 +35,8 @@ def collect(
     query: NDArray[Any],
     factor: float,
     weights: NDArray[Any],
+    sums: NDArray[Any],
+    known: bool,
     start: int,
     stop: int,
     k: int,
@@ -42,9 +49,10 @@ def collect(
 
     ``codes``: int8, shape (n, p), C order. ``bounds``: float32, shape (n, 4). ``eligible``: bool,
     shape (n,), or (0,) for all. ``query``: int16, shape (p,), such that no inner product overflows
-    int32. ``weights``: float64, shape (4,). ``floor``: float64, shape (1,), a score that k rows
-    reach, -inf if unknown; raised here, and shared by the threads of a search (that one may
-    overwrite another's value with a lower one does no harm: any value is true).
+    int32. ``weights``: float64, shape (4,). ``sums``: int32, shape (n,): the inner products if they are
+    ``known``, else where to write them; shape (0,) if they are of no further use. ``floor``: float64,
+    shape (1,), a score that k rows reach, -inf if unknown; raised here, and shared by the threads of a
+    search (that one may overwrite another's value with a lower one does no harm: any value is true).
     """
     masked = len(eligible) > 0
     rows, lows, highs = np.empty(_FIRST, np.int64), np.empty(_FIRST), np.empty(_FIRST)
@@ -56,7 +64,7 @@ def collect(
             floor[0] = needed = max(floor[0], needed, best[0])
         if masked and not eligible[i]:
             continue
-        middle = factor * np.float64(bounds[i, 0]) * _product(codes[i], query)
+        middle = factor * np.float64(bounds[i, 0]) * _sum(codes, i, query, sums, known)
         margin = _margin(bounds, i, weights)
         if middle + margin < needed:
             continue
@@ -82,6 +90,8 @@ def count_above(
     query: NDArray[Any],
     factor: float,
     weights: NDArray[Any],
+    sums: NDArray[Any],
+    known: bool,
     start: int,
     stop: int,
     levels: NDArray[Any],
@@ -99,12 +109,12 @@ def count_above(
     for i in range(start, stop):
         if masked and not eligible[i]:
             continue
-        middle = factor * np.float64(bounds[i, 0]) * _product(codes[i], query)
+        middle = factor * np.float64(bounds[i, 0]) * _sum(codes, i, query, sums, known)
         margin = _margin(bounds, i, weights)
         if middle + margin < levels[0]:
             above[0] += 1
             continue
-        first = np.searchsorted(levels, middle - margin)  # levels below
+        first = _levels_below(levels, middle - margin)
         if first == len(levels) or levels[first] > middle + margin:
             above[first] += 1
             continue
@@ -113,6 +123,35 @@ def count_above(
         rows[count] = i
         count += 1
     return above, rows[:count].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def count_near(
+    vectors: NDArray[Any],
+    rows: NDArray[Any],
+    query: NDArray[Any],
+    error: float,
+    levels: NDArray[Any],
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Do for some rows what `count_above` does for all, by float32 products of the vectors themselves.
+
+    ``vectors``: float32, shape (n, d), C order. ``rows``: int64. ``query``: float32, shape (d,). ``error``:
+    how far such a product, added in any order, can lie from the true score.
+    """
+    above = np.zeros(len(levels) + 1, np.int64)
+    unsure, count = np.empty(len(rows), np.int64), 0
+    for n in range(len(rows)):
+        if n + 1 < len(rows):
+            for j in range(0, vectors.shape[1], _LINE // vectors.itemsize):
+                prefetch(vectors, rows[n + 1] * vectors.shape[1] + j)
+        middle = _rough(vectors[rows[n]], query)
+        first = _levels_below(levels, middle - error)
+        if first == len(levels) or levels[first] > middle + error:
+            above[first] += 1
+        else:
+            unsure[count] = rows[n]
+            count += 1
+    return above, unsure[:count].copy()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -139,6 +178,17 @@ def products(vectors: NDArray[Any], rows: NDArray[Any], query: NDArray[Any]) -> 
     return result
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _sum(codes: NDArray[Any], i: int, query: NDArray[Any], sums: NDArray[Any], known: bool) -> float:
+    """Return a row's inner product, from memory or for it."""
+    if known:
+        return np.float64(sums[i])
+    total = _product(codes[i], query)
+    if len(sums) > 0:
+        sums[i] = np.int32(total)
+    return total
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _product(code: NDArray[Any], query: NDArray[Any]) -> float:
     """Return the inner product of int8 and int16 numbers, which must fit into int32."""
@@ -146,6 +196,26 @@ def _product(code: NDArray[Any], query: NDArray[Any]) -> float:
     for j in range(len(code)):
         # Narrowed at every step, the loop becomes multiply-add instructions on pairs of int16.
         total = np.int32(total + np.int32(code[j]) * np.int32(query[j]))
+    return np.float64(total)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def _levels_below(levels: NDArray[Any], value: float) -> int:
+    """Return how many levels (ascending) are below a value, by a search without branches."""
+    first, size = 0, len(levels)
+    while size > 1:
+        half = size >> 1
+        first += half * (levels[first + half - 1] < value)
+        size -= half
+    return first + (levels[first] < value)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"reassoc", "contract"})
+def _rough(vector: NDArray[Any], query: NDArray[Any]) -> float:
+    """Return a float32 inner product, added in whatever order is fastest."""
+    total = np.float32(0)
+    for j in range(len(vector)):
+        total += vector[j] * query[j]
     return np.float64(total)
 
 

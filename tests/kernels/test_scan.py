@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hybrid.index.dense.codes import Codes, QueryCode, rounded_up
-from hybrid.kernels.inner import inner_products, row_lengths
-from hybrid.kernels.scan import collect, count_above, products
+from hybrid.kernels.inner import float32_error, inner_products, row_lengths
+from hybrid.kernels.scan import collect, count_above, count_near, products
 
 ALL = np.empty(0, np.bool_)
+NO_SUMS = np.empty(0, np.int32)
 extreme = st.one_of(
     st.floats(-1, 1, width=32),
     st.sampled_from([0.0, -0.0, 1e-45, -1e-45, 1e-38, 1e-20, 1e17, -1e17, 3.0, 127.0]),
@@ -28,7 +29,7 @@ pairs = st.tuples(st.integers(1, 12), st.integers(1, 9)).flatmap(
 
 def scanned(vectors, query, prefix):
     codes, code = Codes.of(vectors, row_lengths(vectors), prefix), QueryCode.of(query, prefix)
-    return codes.codes, codes.bounds, ALL, code.numbers, code.factor, code.weights
+    return codes.codes, codes.bounds, ALL, code.numbers, code.factor, code.weights, NO_SUMS, False
 
 
 def nowhere():
@@ -75,6 +76,34 @@ def test_counts_are_certain(drawn, chosen):
     assert not np.isin(true[certain], levels).any()
 
 
+@settings(max_examples=200, deadline=None)
+@given(pairs, st.lists(st.integers(0, 11), min_size=1, max_size=4), st.integers(0, 11))
+def test_rough_counts_are_certain_too(drawn, chosen, first):
+    vectors, query, _ = drawn
+    true = inner_products(vectors, query)
+    levels = np.unique(true[np.array(chosen) % len(true)]).astype(np.float64)
+    asked = np.arange(min(first, len(true)), len(true))
+    longest, length = (float(row_lengths(rows).max()) * (1 + 1e-9) for rows in (vectors, query[None]))
+    error = float32_error(len(query), length, longest)
+    above, rows = count_near(vectors, asked, query, error, levels)
+    certain = np.setdiff1d(asked, rows)
+    expected = np.bincount(np.searchsorted(levels, true[certain]), minlength=len(levels) + 1)
+    assert above.tolist() == expected.tolist()
+    assert not np.isin(true[certain], levels).any()
+
+
+def test_rough_counts_leave_few_open():
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((9000, 64)).astype(np.float32)
+    query, rows = vectors[0], np.arange(9000)
+    true = inner_products(vectors, query)
+    error = float32_error(64, float(np.linalg.norm(query)) * 1.001, float(row_lengths(vectors).max()))
+    levels = np.sort(true).astype(np.float64)[::100]
+    above, unsure = count_near(vectors, rows, query, error, levels)
+    assert len(levels) <= len(unsure) < 300
+    assert above.sum() + len(unsure) == 9000
+
+
 def test_many_candidates_need_more_room():
     random = np.random.default_rng(0)
     vectors = random.standard_normal((9000, 8)).astype(np.float32)
@@ -89,6 +118,19 @@ def test_many_candidates_need_more_room():
             assert len(rows) < k + 2000
     levels = np.sort(true).astype(np.float64)[::4]
     assert len(count_above(*scanned(vectors, query, 8), 0, 9000, levels)[1]) > 2048
+
+
+def test_a_second_scan_needs_no_codes():
+    random = np.random.default_rng(0)
+    vectors, query = random.standard_normal((500, 8)).astype("f4"), random.standard_normal(8).astype("f4")
+    codes, bounds, *rest, _, _ = scanned(vectors, query, 8)
+    sums, levels = np.empty(500, np.int32), np.float64([-1, 0, 1])
+    first = collect(codes, bounds, *rest, sums, False, 0, 500, 7, nowhere())
+    again = collect(codes * 0, bounds, *rest, sums, True, 0, 500, 7, nowhere())
+    assert [column.tolist() for column in first] == [column.tolist() for column in again]
+    counted = count_above(codes, bounds, *rest, NO_SUMS, False, 0, 500, levels)
+    again = count_above(codes * 0, bounds, *rest, sums, True, 0, 500, levels)
+    assert [column.tolist() for column in counted] == [column.tolist() for column in again]
 
 
 def test_only_the_eligible_are_looked_at():

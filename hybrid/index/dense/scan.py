@@ -22,6 +22,7 @@ from hybrid.index.dense.search import Found, Search, best_of, ordinals_of, stand
 from hybrid.index.dense.stored import Stored
 from hybrid.index.ranks import Standing
 from hybrid.kernels.compiling import compiling_pays, interpreting
+from hybrid.kernels.inner import float32_error
 from hybrid.ranking import top_positions
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Bools, Doubles, Floats
@@ -36,6 +37,7 @@ _FEW = 4096
 """So many candidates are scored from their vectors rather than looked up in longer codes."""
 
 _ALL = np.empty(0, np.bool_)
+_NO_SUMS = np.empty(0, np.int32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +69,7 @@ class ScanSegment:
         self._eligible = eligible
         self._count = len(stored) if eligible is None else int(np.count_nonzero(eligible))
         expected = stored.vectors.values.size * _SECONDS_PER_NUMBER
+        self._sums: NDArray[np.int32] | None = None
         self._compiled = "hybrid.kernels.scan" in sys.modules or compiling_pays(expected)
 
     def top(self, k: int, floor: Doubles) -> Found:
@@ -93,6 +96,7 @@ class ScanSegment:
 
         scanned = self._scanned(codes, eligible)
         found = parallel(lambda part: collect(*scanned, *part, k, floor), self._parts(codes))
+        self._keep(codes, eligible, scanned)
         rows, lows, highs = (np.concatenate(column) for column in zip(*found, strict=True))
         if len(rows) > k:
             reaching = highs >= max(floor[0], np.partition(lows, len(lows) - k)[len(lows) - k])
@@ -129,17 +133,42 @@ class ScanSegment:
         from hybrid.kernels.scan import count_above
 
         wide, scanned = levels.astype(np.float64), self._scanned(self._tiers[-1], self._eligible)
-        found = parallel(lambda part: count_above(*scanned, *part, wide), self._parts(self._tiers[-1]))
-        rows = np.concatenate([rows for _, rows in found])
+        counted = parallel(lambda part: count_above(*scanned, *part, wide), self._parts(self._tiers[-1]))
+        self._keep(self._tiers[-1], self._eligible, scanned)
+        rows = np.concatenate([rows for _, rows in counted])
+        if len(rows) > _FEW and self._stored.vectors.values.dtype == np.float32:
+            nearer = self._nearer(rows, wide)
+            counted += nearer
+            rows = np.concatenate([rows for _, rows in nearer])
         near = standing_of(rows, self._stored.vectors.products(rows, self._query), levels)
-        beyond = np.sum([above for above, _ in found], axis=0)  # how many lie above exactly j levels
+        beyond = np.sum([above for above, _ in counted], axis=0)  # how many lie above exactly j levels
         return Standing(near.above + beyond[:0:-1].cumsum()[::-1], near.equal, near.tied)
 
+    def _nearer(self, rows: NDArray[np.int64], levels: Doubles) -> list[tuple[Any, Any]]:
+        """Count many rows that the codes leave open, by float32 products: few then stay open."""
+        from hybrid.kernels.scan import count_near
+
+        vectors, query = self._stored.vectors.values, self._query
+        longest = self._stored.longest * (1 + 1e-9)
+        length = float(np.linalg.norm(query.astype(np.float64))) * (1 + 1e-9)
+        error = float32_error(len(query), length, longest)
+        pieces = np.array_split(rows, max(1, min(thread_count(), len(rows) * len(query) // _PART)))
+        return parallel(lambda piece: count_near(vectors, piece, query, error, levels), pieces)
+
     def _scanned(self, codes: Codes, eligible: Bools | None) -> tuple[Any, ...]:
-        """Return what the kernels read."""
+        """Return what the kernels read, and where they keep the sums of the last codes for a second scan."""
         code = QueryCode.of(self._query, codes.codes.shape[1])
         mask = _ALL if eligible is None else eligible
-        return (codes.codes, codes.bounds, mask, code.numbers, code.factor, code.weights)
+        sums, known = _NO_SUMS, False
+        if codes is self._tiers[-1] and eligible is self._eligible:
+            known = self._sums is not None
+            sums = np.empty(len(self._stored), np.int32) if self._sums is None else self._sums
+        return (codes.codes, codes.bounds, mask, code.numbers, code.factor, code.weights, sums, known)
+
+    def _keep(self, codes: Codes, eligible: Bools | None, scanned: tuple[Any, ...]) -> None:
+        """Keep the sums of a scan that has ended."""
+        if codes is self._tiers[-1] and eligible is self._eligible:
+            self._sums = scanned[6]
 
     def _parts(self, codes: Codes) -> list[tuple[int, int]]:
         """Return the rows that each thread takes, from and to."""
