@@ -61,6 +61,8 @@ def _collection(found: dict[str, Any]) -> Iterator[str]:
     if any(peer["passes"] for peer in found["peers"].values()):
         yield latency_table(found)
     yield resource_table(found)
+    if any(_beside(peer) for peer in found["peers"].values()):
+        yield "\\* built beside other work on the machine; the results say how"
     for name, reason in found["failed"].items():
         yield f"{name} failed: {reason}"
 
@@ -105,7 +107,7 @@ def resource_table(found: dict[str, Any]) -> str:
     rows = [
         [
             name,
-            f"{peer['build_seconds']:.1f}",
+            f"{peer['build_seconds']:.1f}{'*' if _beside(peer) else ''}",
             f"{peer['build_peak_rss_bytes'] / MIB:.0f}",
             f"{peer['search_peak_rss_bytes'] / MIB:.0f}",
             f"{peer['index_bytes_per_document']:.0f}",
@@ -126,6 +128,11 @@ def resource_table(found: dict[str, Any]) -> str:
         "warm s",
     ]
     return _markdown(columns, rows)
+
+
+def _beside(peer: dict[str, Any]) -> bool:
+    """Whether other work disturbed the building of a peer's index."""
+    return bool(peer.get("built", {}).get("beside_other_work"))
 
 
 def _markdown(columns: list[str], rows: list[list[str]]) -> str:
