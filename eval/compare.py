@@ -61,6 +61,7 @@ def main() -> None:
     parser.add_argument("--indexes", type=Path, help="a folder of indexes by set, to be reused")
     parser.add_argument("--sets", nargs="+", help="(default: those of the experiment)")
     parser.add_argument("--baseline", help="compare each system with this one only")
+    parser.add_argument("--untimed", action="store_true", help="measure no latency: the machine is busy")
     parser.add_argument("-o", "--output", type=Path, help="(default: eval/results/compare-NAME.json)")
     options = parser.parse_args()
     experiment = read_experiment(options.what)
@@ -70,10 +71,12 @@ def main() -> None:
         name: value for name, value in asdict(experiment).items() if name not in ("sets", "k")
     }
     record["results"] = {}
-    os.environ["HYBRID_CACHE"] = "off"  # encoding is part of what is timed
+    if not options.untimed:
+        os.environ["HYBRID_CACHE"] = "off"  # encoding is part of what is timed
     with tempfile.TemporaryDirectory() as folder:
         for name in experiment.sets:
-            found = measure_set(experiment, options.data / name, options.indexes or Path(folder), name)
+            indexes = options.indexes or Path(folder)
+            found = measure_set(experiment, options.data / name, indexes, name, timed=not options.untimed)
             record["results"][name] = found
             print(table(name, found, experiment.measures), flush=True)
     output = options.output or HERE / "results" / f"compare-{experiment.name}.json"
@@ -95,7 +98,9 @@ def read_experiment(paths: Sequence[Path]) -> Experiment:
     return Experiment("files", (), systems)
 
 
-def measure_set(experiment: Experiment, folder: Path, indexes: Path, name: str) -> dict[str, Any]:
+def measure_set(
+    experiment: Experiment, folder: Path, indexes: Path, name: str, timed: bool = True
+) -> dict[str, Any]:
     """Run every system on the judged test queries of one set, and compare them."""
     qrels = hybrid.read_qrels(folder / "qrels" / "test.tsv")
     queries = [(qid, text) for qid, text in hybrid.read_queries(folder) if qid in qrels]
@@ -107,7 +112,8 @@ def measure_set(experiment: Experiment, folder: Path, indexes: Path, name: str) 
         else:
             with opened(experiment, what, folder, indexes / name.replace("/", "-")) as index:
                 run = searched(index, system, queries, experiment.k)
-                latencies[system] = latency(index, [text for _, text in queries[:TIMED]])
+                if timed:
+                    latencies[system] = latency(index, [text for _, text in queries[:TIMED]])
         evaluations.append(evaluate(run, qrels, [*experiment.measures, "Judged@10"]))
     pairs = compare(evaluations, list(experiment.measures), experiment.baseline)
     return {
