@@ -166,9 +166,10 @@ def prepared(
 def ours(storage: Any, tokens: Any, bounds: Any, query: Any) -> Call:
     """Return this package's way: what a stage calls for stored documents."""
     from hybrid.index.dense.vectors import Vectors
+    from hybrid.index.multivector.codec import Kept
     from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
 
-    stored, asked = StoredTokens(bounds, Vectors.of(tokens, storage)), TokenQuery(query)
+    stored, asked = StoredTokens(bounds, Kept.plain(Vectors.of(tokens, storage))), TokenQuery(query)
     return lambda chosen: stored.scores(chosen, asked)
 
 

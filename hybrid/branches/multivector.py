@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -13,9 +13,15 @@ from hybrid.batches import Representation, TokenBatch
 from hybrid.branches.base import Encoders
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
-from hybrid.index.dense import Storage
-from hybrid.index.dense.vectors import STORAGES
-from hybrid.index.multivector import MultivectorScorer, TokenQuery, TokenRows
+from hybrid.index.multivector import (
+    Codec,
+    Effort,
+    MultivectorScorer,
+    TokenForm,
+    TokenQuery,
+    TokenRows,
+    TokenStorage,
+)
 from hybrid.ranking import Ranking
 from hybrid.threads import parallel
 from hybrid.types import BranchKind, Document, Floats, Progress, Query
@@ -30,15 +36,32 @@ class Multivector:
     is no model: every document and query must bring its token vectors, shape (tokens, dimension), under
     the branch's name. With a model, ready-made ones are used where given.
 
-    ``storage``: how token vectors are kept, "float32", "float16" or "int8" (8 bits a number and a scale).
-    A score is exactly that of what is kept. All documents are compared: the search is exact, and its time
-    grows with the collection; to rescore the best of other branches use `hybrid.MaxSim`.
+    ``storage``: how token vectors are kept, "float32", "float16", "int8" (8 bits a number and a scale), or
+    "residual4" and "residual2": each token's nearest of some centroids (k-means), and what it differs by in 4
+    or 2 bits a number (ColBERTv2: Santhanam et al. 2022). A score is exactly that of what is kept.
+
+    ``project``: how many principal components of the vectors are kept. ``pool``: for about so many tokens of
+    a document one vector is kept (`hybrid.index.multivector.pooling`). ``clusters``: how many centroids there
+    are; None for about 16·√n. Projection and centroids are learned from the first 2^24 numbers of what is
+    first added to an index, and stay: add a fair sample first. `stats` says what they keep.
+
+    ``search``: "exact" compares all documents, and takes time in proportion. "plaid" compares those that
+    centroids propose, for collections of more than some thousands: documents with a token in one of the best
+    ``probes`` clusters of a query's token, and of these the ``candidates`` best as far as centroids tell
+    (at least four times as many as are asked for). Where a filter leaves few documents, all are compared. To
+    rescore the best of other branches use `hybrid.MaxSim`.
     """
 
     model: str | None = None
     dimension: int | None = None
     name: str = "multivector"
-    storage: Storage = "float16"
+    storage: TokenStorage = "float16"
+    project: int | None = None
+    pool: int | None = None
+    clusters: int | None = None
+    search: Literal["exact", "plaid"] = field(default="exact", metadata={"neutral": True})
+    probes: int = field(default=4, metadata={"neutral": True})
+    candidates: int = field(default=256, metadata={"neutral": True})
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
@@ -56,8 +79,18 @@ class Multivector:
         number = isinstance(self.dimension, int) and not isinstance(self.dimension, bool)
         if self.dimension is not None and (not number or self.dimension < 1):
             raise PipelineError(f"dimension is {self.dimension!r}; give a whole number of at least 1")
-        if self.storage not in STORAGES:
-            raise PipelineError(f"storage is {self.storage!r}; it is one of {', '.join(STORAGES)}")
+        if self.search not in ("exact", "plaid"):
+            raise PipelineError(f"search is {self.search!r}; it is 'exact' or 'plaid'")
+        for name in ("probes", "candidates"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise PipelineError(f"{name} is {value!r}; give a whole number of at least 1")
+        form = self.form
+        if self.clusters is not None and not form.bits and not form.clustered:
+            raise PipelineError(
+                f"clusters is {self.clusters!r}, but nothing uses them; leave it out, or give search='plaid' "
+                "or a storage of residuals"
+            )
 
     def __repr__(self) -> str:
         """Show what differs from the defaults."""
@@ -65,7 +98,21 @@ class Multivector:
 
     def stored(self) -> Mapping[str, Any]:
         """Return what the token vectors depend on besides the model's fingerprint."""
-        return {"model": self.model, "dimension": self.dimension, "storage": self.storage}
+        learned = {"project": self.project, "pool": self.pool, "clusters": self.clusters}
+        clustered = {"clustered": True} if self.form.clustered and not self.form.bits else {}
+        given = {name: value for name, value in learned.items() if value is not None}
+        return {
+            "model": self.model,
+            "dimension": self.dimension,
+            "storage": self.storage,
+            **given,
+            **clustered,
+        }
+
+    @property
+    def form(self) -> TokenForm:
+        """How the token vectors are kept."""
+        return TokenForm(self.storage, self.project, self.pool, self.clusters, self.search == "plaid")
 
     def encode_documents(
         self, documents: Sequence[Document], encoders: Encoders, progress: Progress | None = None
@@ -91,7 +138,7 @@ class Multivector:
             parts = [
                 TokenBatch(np.zeros(1, np.int64), np.empty((0, dimension), np.float32), np.empty(0, np.bool_))
             ]
-        rows = TokenRows.of(TokenBatch.concat(parts), self.storage)
+        rows = TokenRows.of(TokenBatch.concat(parts), self.form)
         return rows if not given else rows.take(np.argsort([*given, *rest]))
 
     def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[TokenQuery]:
@@ -116,8 +163,10 @@ class Multivector:
         return [found[n] for n in range(len(queries))]
 
     def scorer(self, snapshot: Snapshot, query: TokenQuery, mask: Mask) -> MultivectorScorer:
-        """Return the exact scorer of one query's token vectors."""
-        return MultivectorScorer(snapshot, self.name, query, mask)
+        """Return the scorer of one query's token vectors."""
+        effort = Effort(self.probes, self.candidates) if self.search == "plaid" else None
+        spelt = self.pool is None
+        return MultivectorScorer(snapshot, self.name, query, mask, effort=effort, spelt=spelt)
 
     def rankings(
         self, snapshot: Snapshot, queries: Sequence[TokenQuery], mask: Mask, k: int
@@ -126,23 +175,33 @@ class Multivector:
         return parallel(lambda query: self.scorer(snapshot, query, mask).top(k), queries)
 
     def brought(self, snapshot: Snapshot, docnum: int) -> Mapping[str, Any]:
-        """Return the document's token vectors, as they are kept, if there is no model to make them."""
+        """Return the document's token vectors, as they are kept, if there is no model to make them.
+
+        They have the dimension in which they came; pooled ones are as many as are kept.
+        """
         if self.model is not None:
             return {}
         number, ordinal = snapshot.locate(docnum)
         rows = TokenRows.read(snapshot.segments[number].segment, self.name)
-        return {self.name: rows.take(np.array([ordinal])).kept.decoded()}
+        return {self.name: rows.take(np.array([ordinal])).decoded()}
 
     def stats(self, snapshot: Snapshot) -> Mapping[str, int | float]:
-        """Return the dimension, and the tokens and truncated texts of the live documents."""
+        """Return the dimension, and the tokens and truncated texts of the live documents.
+
+        Where a codec was fitted: also how many clusters it has, how much of the vectors' squared lengths its
+        projection kept of those that it was fitted on (from 0 to 1), and the bytes of a token.
+        """
         tokens, truncated, dimension = 0, 0, self.dimension or 0
+        learned: dict[str, int | float] = {}
         for view in snapshot.segments:
             rows = TokenRows.read(view.segment, self.name)
             live = slice(None) if view.live is None else view.live
             tokens += int(np.diff(rows.bounds)[live].sum())
             truncated += int(rows.truncated[live].sum())
-            dimension = rows.kept.dimension
-        return {"dimension": dimension, "tokens": tokens, "truncated": truncated}
+            dimension = rows.dimension
+            if rows.codec is not None:
+                learned = _learned(rows.codec, rows.kept.bytes_per_token)
+        return {"dimension": dimension, "tokens": tokens, "truncated": truncated, **learned}
 
     def _dimension(self, encoders: Encoders) -> int:
         return self.dimension or encoders.tokens(self.model or "").token_dimension
@@ -169,6 +228,14 @@ class Multivector:
                 f"model {self.model!r} gave {wrong}; it must give each text one vector of {dimension} finite "
                 "numbers a token, and at least one"
             )
+
+
+def _learned(codec: Codec, bytes_per_token: float) -> dict[str, int | float]:
+    return {
+        "clusters": len(codec.centroids),
+        "projection_kept": float(codec.share[0]),
+        "bytes_per_token": bytes_per_token,
+    }
 
 
 def brought(vectors: Any, dimension: int, whose: str) -> TokenBatch:

@@ -24,6 +24,7 @@ from hybrid.corpus import to_document
 from hybrid.engine.checks import check_vectors, cleaned
 from hybrid.engine.cutting import Cutter
 from hybrid.engine.encoders import EncoderSet
+from hybrid.engine.fitting import Codecs
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, HeldRows, RowType, Snapshot, Transaction, check_documents
@@ -81,7 +82,8 @@ def add_documents(
 
     With ``replace``, documents of the same ids are deleted in the same transaction; without it
     they are an error. ``memory`` is a budget in bytes, at least 32 MiB, for the documents and rows that
-    are held at a time. Beside it, each process needs what Python and the words it remembers take (about
+    are held at a time (token vectors that a codec is first fitted on take up to 64 MiB more). Beside it, each
+    process needs what Python and the words it remembers take (about
     100 MiB), models need theirs, and a few numbers are kept for each document (about 100 bytes).
 
     Raises:
@@ -93,7 +95,7 @@ def add_documents(
         raise InputError(f"memory is {memory!r}; give a number of bytes, at least {LEAST_MEMORY:,} (32 MiB)")
     branches = pipeline.stores
     types = row_types(pipeline)
-    collected = _Collected(transaction, replace, memory // ROWS_SHARE)
+    collected = _Collected(transaction, replace, memory // ROWS_SHARE, Codecs(snapshot))
     given = _uncut(_documents(documents)) if pipeline.passages is not None else _documents(documents)
     groups = _checked(_groups(given, memory), snapshot, branches, replace)
     light = [branch for branch in branches if branch.model is None]
@@ -165,6 +167,7 @@ class _Collected:
     transaction: Transaction
     replace: bool
     limit: int
+    codecs: Codecs
     written: int = 0
 
     def __post_init__(self) -> None:
@@ -175,7 +178,8 @@ class _Collected:
         """Take rows, and write all if they are enough."""
         self._parts.append((documents, branches))
         self._bytes += _held(documents) + sum(map(_held, branches.values()))
-        if self._bytes >= self.limit:
+        self.codecs.collect(branches)
+        if self._bytes >= self.limit and self.codecs.ready:
             self.write()
 
     def write(self) -> None:
@@ -191,7 +195,10 @@ class _Collected:
 
     def _branches(self) -> dict[str, HeldRows]:
         parts, self._parts = [branches for _, branches in self._parts], []
-        return {name: _concat([part.pop(name) for part in parts]) for name in list(parts[0])}
+        return {
+            name: self.codecs.settled(name, _concat([part.pop(name) for part in parts]))
+            for name in [*parts[0]]
+        }
 
 
 def _concat(parts: Sequence[HeldRows]) -> HeldRows:

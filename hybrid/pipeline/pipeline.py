@@ -10,7 +10,7 @@ from hybrid.branches import BM25, Branch, Dense, LuceneBM25, LuceneImpact, Multi
 from hybrid.branches.passages import OverPassages, Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
-from hybrid.index.dense import Storage
+from hybrid.index.multivector import TokenStorage
 from hybrid.rerankers import MaxSim, Rerank, Stage
 from hybrid.text import Cleaning
 from hybrid.values import short_repr
@@ -130,9 +130,17 @@ class Pipeline:
 
     def tokens(self, stage: MaxSim) -> Multivector:
         """Return where a stage's token vectors are: a branch of the pipeline, or one that only stores."""
-        own = Multivector(stage.model, stage.dimension, stage.name, cast("Storage", stage.storage))
+        own = Multivector(
+            stage.model,
+            stage.dimension,
+            stage.name,
+            cast("TokenStorage", stage.storage),
+            stage.project,
+            stage.pool,
+            stage.clusters,
+        )
         for branch in self.branches:
-            if isinstance(branch, Multivector) and stage.model and replace(branch, name=own.name) == own:
+            if isinstance(branch, Multivector) and stage.model and branch.stored() == own.stored():
                 return branch
         return own
 

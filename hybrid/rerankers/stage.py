@@ -44,8 +44,9 @@ class MaxSim:
     For each token of the query the best of the document's tokens, summed (Khattab and Zaharia 2020).
     ``model`` names an encoder of token vectors (ColBERT, BGE-M3); with a ``dimension`` instead, documents
     and queries bring their token vectors under the stage's name. Token vectors are made when
-    documents are added, and kept as ``storage`` says ("float32", "float16" or "int8"); those of a
-    `hybrid.Multivector` branch that keeps the same are shared. ``top`` and ``weight`` are those of `Rerank`.
+    documents are added, and kept as ``storage``, ``project``, ``pool`` and ``clusters`` say, which are those
+    of `hybrid.Multivector`; a branch's that keeps the same are shared. ``top`` and ``weight`` are those of
+    `Rerank`.
     """
 
     model: str | None = None
@@ -54,6 +55,9 @@ class MaxSim:
     dimension: int | None = None
     storage: str = "float16"
     name: str = "maxsim"
+    project: int | None = None
+    pool: int | None = None
+    clusters: int | None = None
 
     def __post_init__(self) -> None:
         _check_share(self.top, self.weight)

@@ -31,6 +31,13 @@ KINDS = {
     "multivector": hybrid.Multivector(dimension=DIMENSION, name="branch"),
     "multivector, float32": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="float32"),
     "multivector, int8": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="int8"),
+    "multivector, residual4": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="residual4"),
+    "multivector, residual2, projected, pooled": hybrid.Multivector(
+        dimension=DIMENSION, name="branch", storage="residual2", project=4, pool=2, clusters=9
+    ),
+    "multivector, projected": hybrid.Multivector(
+        dimension=DIMENSION, name="branch", storage="int8", project=5
+    ),
     "dense, hnsw": hybrid.Dense(dimension=DIMENSION, name="branch", index=hybrid.HNSW()),
 }
 CUT = hybrid.Recursive(3)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from hybrid.batches import Side
 from hybrid.index.dense.vectors import Vectors
+from hybrid.index.multivector.codec import Codec, Kept
+from hybrid.index.multivector.rows import TokenRows
 from hybrid.index.segment import Segment
 from hybrid.kernels.inner import float32_error, row_lengths, row_sums
 from hybrid.threads import parallel, thread_count
@@ -44,6 +46,16 @@ class TokenQuery:
         """The Euclidean length of each vector: float64, shape (m,)."""
         return row_lengths(self.vectors)
 
+    @property
+    def padded(self) -> Floats:
+        """The vectors, filled up with zeros to a multiple of `hybrid.kernels.maxsim.LANES`."""
+        from hybrid.kernels.maxsim import LANES
+
+        count, dimension = self.vectors.shape
+        made = np.zeros((-(-count // LANES) * LANES, dimension), np.float32)
+        made[:count] = self.vectors
+        return made
+
 
 class Block(NamedTuple):
     """Documents' tokens as float32, shape (tokens, d), and their scales; where each document's are."""
@@ -59,14 +71,29 @@ class StoredTokens:
     """The token vectors of one segment; ``bounds`` as in `TokenRows`."""
 
     bounds: NDArray[np.int64]
-    vectors: Vectors
+    kept: Kept
+    codec: Codec | None = None
 
     @classmethod
     def of(cls, segment: Segment, prefix: str) -> StoredTokens:
         """Return a segment's token vectors, sharing its memory; nothing is read yet."""
-        return segment.cached(
-            f"{prefix}#tokens", lambda: cls(segment[f"{prefix}/bounds"], Vectors.read(segment, prefix))
-        )
+
+        def build() -> StoredTokens:
+            rows = TokenRows.read(segment, prefix)
+            return cls(rows.bounds, rows.kept, rows.codec)
+
+        return segment.cached(f"{prefix}#tokens", build)
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a kept vector stands for."""
+        packed = self.codec is not None and self.codec.bits
+        return self.codec.dimension if self.codec and packed else int(self.kept.values.shape[1])
+
+    @property
+    def given(self) -> int:
+        """How many numbers the vectors had that were added, as those of queries have."""
+        return self.codec.projection.shape[1] if self.codec else self.dimension
 
     def __len__(self) -> int:
         return len(self.bounds) - 1
@@ -74,9 +101,17 @@ class StoredTokens:
     @cached_property
     def longest(self) -> float:
         """An upper bound of the length of a token's values, before its scale."""
-        if self.vectors.values.dtype == np.int8:
-            return 127.0 * float(np.sqrt(self.vectors.dimension))
-        return float(self.vectors.lengths().max(initial=0.0)) * (1 + 1e-9)
+        if self.kept.values.dtype == np.int8:
+            return 127.0 * float(np.sqrt(self.dimension))
+        if self.codec is not None and self.codec.bits:
+            return self.codec.longest
+        vectors = Vectors(self.kept.values, _NONE)
+        return float(vectors.lengths().max(initial=0.0)) * (1 + 1e-9)
+
+    @cached_property
+    def largest_scale(self) -> float:
+        """The largest scale of a token; 1 if there are none."""
+        return float(self.kept.scales.max(initial=0.0)) if len(self.kept.scales) else 1.0
 
     def scores(self, documents: NDArray[np.int64], query: TokenQuery) -> Floats:
         """Return Σ_i max_j q_i·d_j of some documents: float32, shape (documents,).
@@ -107,14 +142,11 @@ class StoredTokens:
 
     def best(self, documents: NDArray[np.int64], query: TokenQuery) -> Doubles:
         """Return max_j q_i·d_j for each document and query token: float64, shape (documents, m)."""
-        from hybrid.kernels.maxsim import LANES, maxsim
+        from hybrid.kernels.maxsim import maxsim
 
         asked = query.vectors
-        m, dimension = asked.shape
-        padded = np.zeros((-(-m // LANES) * LANES, dimension), np.float32)
-        padded[:m] = asked
-        errors = np.array([float32_error(dimension, length, self.longest) for length in query.lengths])
-        wide, best = asked.astype(np.float64), np.empty((len(documents), m))
+        errors = np.array([float32_error(asked.shape[1], length, self.longest) for length in query.lengths])
+        wide, padded, best = asked.astype(np.float64), query.padded, np.empty((len(documents), len(asked)))
 
         def one(part: slice) -> None:
             block = self._decoded(documents[part])
@@ -129,24 +161,27 @@ class StoredTokens:
 
         starts = self.bounds[documents]
         sizes = self.bounds[documents + 1] - starts
-        values, scales = self.vectors.values, self.vectors.scales
+        values, scales = self.kept.values, self.kept.scales
         if values.dtype == np.float32:
             return Block(values, _NONE, starts, sizes)
-        tokens = np.empty((int(sizes.sum()), self.vectors.dimension), np.float32)
         ends = np.cumsum(sizes)
-        if values.dtype == np.float16:
-            gather_halves(values.view(np.uint16), starts, sizes, tokens)
-            return Block(tokens, _NONE, ends - sizes, sizes)
-        gather(values, starts, sizes, tokens)
+        if values.dtype == np.uint8 and self.codec is not None:
+            tokens = self.codec.unpacked(values, self.kept.codes, starts, sizes)
+        else:
+            tokens = np.empty((int(sizes.sum()), values.shape[1]), np.float32)
+            if values.dtype == np.float16:
+                gather_halves(values.view(np.uint16), starts, sizes, tokens)
+                return Block(tokens, _NONE, ends - sizes, sizes)
+            gather(values, starts, sizes, tokens)
         spread = np.arange(len(tokens)) + np.repeat(starts - ends + sizes, sizes)
-        return Block(tokens, scales[spread], ends - sizes, sizes)
+        return Block(tokens, scales[spread].astype(np.float32, copy=False), ends - sizes, sizes)
 
     def _shares(self, documents: NDArray[np.int64]) -> list[slice]:
         """Cut documents into parts for threads: of at most `_BLOCK` numbers, and one for each thread."""
         if not len(documents):
             return []
         ends = np.cumsum(self.bounds[documents + 1] - self.bounds[documents])
-        most = max(1, _BLOCK // self.vectors.dimension)
+        most = max(1, _BLOCK // self.dimension)
         if ends[-1] >= _SHARED:
             most = min(most, -(-int(ends[-1]) // thread_count()))
         edges = [0, *(np.flatnonzero(np.diff((ends - 1) // most)) + 1).tolist(), len(documents)]

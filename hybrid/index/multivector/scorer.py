@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from hybrid.index.dense.search import standing_of
 from hybrid.index.dense.vectors import LONGEST
 from hybrid.index.memo import memoized
 from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
+from hybrid.index.multivector.plaid import Clusters, Effort, centroid_products, propose
 from hybrid.index.ranks import Standing, true_ranks
 from hybrid.index.snapshot import Mask, Snapshot
 from hybrid.ranking import Ranking, merge, top_positions
@@ -22,30 +24,43 @@ class MultivectorScorer:
     """One query's MaxSim scores (`hybrid.types.Scorer`; Khattab and Zaharia 2020, section 3.3).
 
     The score of a document is Σ_i max_j q_i·d_j, over the query's tokens i and the document's tokens j as
-    they are kept. Every eligible document is ranked; all of them are compared, so everything is exact.
+    they are kept. Every eligible document is ranked. All of them are compared, unless `top` may look at
+    likely ones only (``effort``, see `hybrid.index.multivector.plaid`); whatever is found is scored exactly.
 
     Raises:
         InputError: the query's vectors have another dimension than the index, or are not finite.
     """
 
-    def __init__(self, snapshot: Snapshot, prefix: str, query: TokenQuery, mask: Mask) -> None:
-        self._snapshot, self._prefix, self._query, self._mask = snapshot, prefix, query, mask
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        prefix: str,
+        query: TokenQuery,
+        mask: Mask,
+        *,
+        effort: Effort | None = None,
+        spelt: bool = True,
+    ) -> None:
+        self._spelt = spelt
+        self._snapshot, self._prefix, self._mask, self._effort = snapshot, prefix, mask, effort
         self._stored = [StoredTokens.of(view.segment, prefix) for view in snapshot.segments]
         for stored in self._stored[:1]:
-            dimension = stored.vectors.dimension
-            if query.vectors.shape[1] != dimension:
+            if query.vectors.shape[1] != stored.given:
                 raise InputError(
                     f"the query's token vectors have {query.vectors.shape[1]} numbers; the index has "
-                    f"{dimension}"
+                    f"{stored.given}"
                 )
         if not (query.lengths <= LONGEST).all():
             raise InputError(f"a token vector of the query is not finite, or longer than {LONGEST:g}")
+        codec = self._stored[0].codec if self._stored else None
+        self._query = query if codec is None else replace(query, vectors=codec.project(query.vectors))
         self._columns: dict[int, tuple[NDArray[np.int64], Floats]] = {}
+        self._products: Floats | None = None
 
     @property
     def exact(self) -> bool:
-        """Always: every eligible document is compared."""
-        return True
+        """Whether `top` compares every eligible document."""
+        return self._effort is None
 
     @property
     def eligible(self) -> int:
@@ -63,7 +78,11 @@ class MultivectorScorer:
         """Return the best ``k`` eligible documents."""
         parts = []
         for number, view in enumerate(self._snapshot.segments if k > 0 else ()):
-            ordinals, scores = self._column(number)
+            likely = self._likely(number, k)
+            if likely is None:
+                ordinals, scores = self._column(number)
+            else:
+                ordinals, scores = likely, self._stored[number].scores(likely, self._query)
             best = top_positions(scores, k)
             parts.append(Ranking(ordinals[best] + view.base, scores[best]))
         return merge(parts, k, self._snapshot.tie_keys)
@@ -96,17 +115,31 @@ class MultivectorScorer:
     def matches(self, docnum: int) -> list[TermMatch]:
         """Return, for each query token, the document's token that it matched best, strongest first.
 
-        A token is named by what it stands for, or by its place, from 0, if the encoder cannot say.
+        A token is named by what it stands for, or by its place, from 0, if the encoder cannot say, or if the
+        document's vectors were pooled (``spelt`` is False).
         """
         number, ordinal = self._snapshot.locate(docnum)
         found, adds = self._stored[number].matched(ordinal, self._query)
         asked = self._query.spell(self._query.text, "query")
-        content = self._query.spell(self._snapshot.documents([docnum])[0].content, "document")
+        content: Sequence[str] = ()
+        if self._spelt:
+            content = self._query.spell(self._snapshot.documents([docnum])[0].content, "document")
         matches = [
             TermMatch(f"{_name(asked, i)} → {_name(content, j)}", 1.0, add)
             for i, (j, add) in enumerate(zip(found.tolist(), adds.tolist(), strict=True))
         ]
         return sorted(matches, key=lambda match: -match.score)
+
+    def _likely(self, number: int, k: int) -> NDArray[np.int64] | None:
+        """Return a segment's documents to compare, ascending; None for all."""
+        codec = self._stored[number].codec
+        if self._effort is None or codec is None or number in self._columns:
+            return None
+        if self._products is None:
+            self._products = centroid_products(self._query, codec)
+        segment = self._snapshot.segments[number].segment
+        clusters = segment.cached(f"{self._prefix}#clusters", lambda: Clusters.of(segment, self._prefix))
+        return propose(clusters, self._products, self._mask.parts[number], k, self._effort)
 
     def _column(self, number: int) -> tuple[NDArray[np.int64], Floats]:
         """Return a segment's eligible documents, ascending, and their scores."""
@@ -123,8 +156,7 @@ class MultivectorScorer:
         """Return a bound of the length of every stored token vector."""
         bounds = [0.0]
         for stored in self._stored:
-            scale = float(stored.vectors.scales.max(initial=0.0)) if len(stored.vectors.scales) else 1.0
-            bounds.append(stored.longest * scale)
+            bounds.append(stored.longest * stored.largest_scale)
         return max(bounds)
 
 
