@@ -40,7 +40,8 @@ class Multivector:
     "residual4" and "residual2": each token's nearest of some centroids (k-means), and what it differs by in 4
     or 2 bits a number (ColBERTv2: Santhanam et al. 2022). A score is exactly that of what is kept.
 
-    ``project``: how many principal components of the vectors are kept. ``pool``: for about so many tokens of
+    ``project``: how many principal components of the vectors are kept; documents' are then scaled to the
+    length that they had. ``pool``: for about so many tokens of
     a document one vector is kept (`hybrid.index.multivector.pooling`). ``clusters``: how many centroids there
     are; None for about 16·√n. Projection and centroids are learned from the first 2^24 numbers of what is
     first added to an index, and stay: add a fair sample first. `stats` says what they keep.

@@ -183,6 +183,7 @@ def test_principal_components_by_hand():
     assert share == pytest.approx(125 / 126)
     codec = fit(vectors, TokenForm("float32", project=1))
     np.testing.assert_allclose(codec.project(vectors), [[5], [10], [0]], atol=1e-6)
+    np.testing.assert_allclose(codec.shortened(np.float32([[0, 5], [4, -3]])), [[5], [0]], atol=1e-6)
     np.testing.assert_allclose(codec.restored(codec.project(vectors))[1], [6, 8], atol=1e-5)
 
 

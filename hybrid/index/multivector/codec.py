@@ -25,6 +25,9 @@ _CHUNK = 1024
 _MOST_SCALE = 1e4
 """Scales of residuals are float16."""
 
+_NOTHING = 1e-4
+"""What a projection keeps less of, relative to a vector's length, is rounding."""
+
 _ARRAYS = ("projection", "centroids", "cutoffs", "levels", "share")
 
 
@@ -139,13 +142,26 @@ class Codec:
         parallel(lambda part: project(vectors[part], columns, out[part]), steps)
         return out
 
+    def shortened(self, vectors: Floats) -> Floats:
+        """Return documents' vectors in the kept dimension, as long as they were: float32, shape (n, p).
+
+        Without that, tokens of which the projection keeps little could hardly be the best of a document.
+        """
+        near = self.project(vectors)
+        if not len(self.projection):
+            return near
+        lengths, whole = row_lengths(near), row_lengths(vectors)
+        left = lengths > _NOTHING * whole
+        near *= np.where(left, whole / np.where(left, lengths, 1.0), 1.0).astype(np.float32)[:, None]
+        return near
+
     def encode(self, vectors: Floats, form: TokenForm) -> Kept:
         """Return float32 vectors, shape (tokens, d), as they are kept.
 
         Raises:
             EncoderError: a number is too large for float16.
         """
-        near = self.project(vectors)
+        near = self.shortened(vectors)
         codes = nearest(near, self.centres) if len(self.centroids) else np.empty(0, np.uint16)
         if not self.bits:
             kept = Vectors.of(near, cast("Storage", form.storage))

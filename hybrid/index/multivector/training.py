@@ -44,7 +44,7 @@ def fit(vectors: Floats, form: TokenForm) -> Codec:
     codec = Codec(projection, centroids, empty, empty, np.array([share]))
     if not (form.bits or form.clustered):
         return codec
-    near = codec.project(sample)
+    near = codec.shortened(sample)
     centroids = cluster(near, form.clusters or clusters_for(len(near))).astype(np.float16)
     cutoffs, levels = empty, empty
     if form.bits:
