@@ -77,7 +77,7 @@ from hybrid.fusion import (
 )
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
 from hybrid.remote import Secret
-from hybrid.rerankers import MaxSim, Rerank
+from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
 from hybrid.text import Analyzer, Cleaning, analyzer, analyzer_names
@@ -111,7 +111,8 @@ __all__ = [
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
     "TM2C2", "MinMax", "ZScore", "DBSF", "L2", "Raw",
-    "Rerank", "MaxSim", "Reranker", "JudgingReranker", "load_reranker", "register_reranker",
+    "Rerank", "MaxSim", "Neighbours", "Parents", "MMR", "Reranker", "JudgingReranker",
+    "load_reranker", "register_reranker",
     # encoders
     "load_encoder", "register_encoder",
     "Encoder", "DenseEncoder", "SparseEncoder", "TokenEncoder", "JointEncoder",

@@ -20,9 +20,11 @@ from hybrid.errors import FingerprintError, InputError, MissingDependencyError, 
 from hybrid.fusion import Column, Fused, Fusion, Summary
 from hybrid.index import Snapshot
 from hybrid.ranking import Ranking, best
-from hybrid.types import BranchKind, Docnums, Doubles, Scorer
+from hybrid.types import BranchKind, Docnums, Doubles, Floats, Scorer
 
-_GROWTH = 4
+GROWTH = 4
+"""How many times as deep lists become when they were not deep enough."""
+
 _RAISED = (InputError, FingerprintError, StorageError, MissingDependencyError)
 
 
@@ -114,6 +116,7 @@ class Candidates:
         self.sources, self.fusion, self.snapshot = tuple(sources), fusion, snapshot
         self.depth = depth
         self._lists = dict(lists)
+        self._joined: Docnums = np.empty(0, np.int64)
         self._summaries = {source.name: self._summary(source) for source in self.sources}
         self.pool = self._fuse()
 
@@ -128,12 +131,18 @@ class Candidates:
             if max_depth is not None and self.depth >= max_depth:
                 break
             growing = [source for source in self.sources if not self._exhausted(source)]
-            self.depth = min(self.depth * _GROWTH, max_depth or self.snapshot.size)
+            self.depth = min(self.depth * GROWTH, max_depth or self.snapshot.size)
             for source in growing:
                 with guarded(source.name):
                     self._lists[source.name] = source.scorer.top(self.depth)
             self.pool = self._fuse()
         return self.pool
+
+    def join(self, docnums: Docnums) -> Floats:
+        """Let documents into the pool that no list brought; return their fused scores."""
+        self._joined = np.union1d(self._joined, docnums)
+        pool = self.pool = self._fuse()
+        return pool.fused.scores[np.searchsorted(pool.docnums, docnums)]
 
     def without(self, name: str) -> Candidates | None:
         """Return the same candidates without one branch, None if it is the only one."""
@@ -185,7 +194,7 @@ class Candidates:
 
     def _fuse(self) -> Pool:
         lists = [self._lists[source.name] for source in self.sources]
-        docnums = np.unique(np.concatenate([ranking.docnums for ranking in lists]))
+        docnums = np.unique(np.concatenate([self._joined, *(ranking.docnums for ranking in lists)]))
         columns = tuple(
             self._column(source, ranking, docnums)
             for source, ranking in zip(self.sources, lists, strict=True)

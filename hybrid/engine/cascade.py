@@ -4,25 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from hybrid.branches import Branch
+import numpy as np
+
+from hybrid.branches import Branch, Encoders
+from hybrid.branches.neighbours import as_queries, stored_vectors
 from hybrid.engine.candidates import Source
-from hybrid.engine.rerank import Stage, find, rerank
+from hybrid.engine.rerank import Judge, Stage, expand, find, rerank
+from hybrid.engine.selection import deduplicated, diversified
+from hybrid.errors import PipelineError
 from hybrid.index import Mask, Snapshot
+from hybrid.index.memo import memoized
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
-from hybrid.rerankers import MaxSim, Rerank
+from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank, Scoring
 from hybrid.rerankers import Stage as Spec
 from hybrid.types import Docnums, Document, Floats, JudgingReranker, Query, Reranker
 
-Judgement = tuple[Floats, tuple[str, ...]]
+Judgement = tuple[Sequence[float] | Floats, Sequence[str]]
+
+REMEMBERED = 1 << 16
+"""How many documents' neighbours are kept for a snapshot at most."""
 
 
 class Cascade:
     """The rerank stages of one query against one snapshot.
 
     What a reranker said of a list of documents is remembered: explaining a result asks no model again.
-    ``source`` gives the scorer of a store, ``read`` documents as rerankers see them.
+    ``source`` gives the scorer of a store, ``read`` documents as rerankers see them. ``filtered``: whether
+    the search has a filter; where it has none, the neighbours of a document are remembered with the snapshot.
     """
 
     def __init__(
@@ -30,25 +41,50 @@ class Cascade:
         snapshot: Snapshot,
         pipeline: Pipeline,
         query: Query,
+        *,
+        encoders: Encoders,
         rerankers: Mapping[str, Reranker],
         source: Callable[[Branch, Mask], Source],
         read: Callable[[Docnums], Sequence[Document]],
+        filtered: bool,
     ) -> None:
         self._snapshot, self._pipeline, self._query = snapshot, pipeline, query
-        self._rerankers, self._source, self._read = rerankers, source, read
+        self._encoders, self._rerankers = encoders, rerankers
+        self._source, self._read, self._filtered = source, read, filtered
         self._judged: dict[tuple[str, bytes], Judgement] = {}
 
-    def run(self, spec: Spec, ranking: Ranking, mask: Mask) -> Stage:
-        """Run one stage over what the one before it left."""
+    def run(self, spec: Spec, ranking: Ranking, mask: Mask, fused: Callable[[Docnums], Floats]) -> Stage:
+        """Run one stage over what the one before it left; ``fused`` gives fused scores of any documents."""
+        if isinstance(spec, Parents):
+            return deduplicated(spec, ranking, self._snapshot)
+        if isinstance(spec, MMR):
+            return diversified(spec, ranking, lambda docnums: self._vectors(spec, docnums), self._snapshot)
         if isinstance(spec, MaxSim):
             scorer = self._source(self._pipeline.over(self._pipeline.tokens(spec)), mask).scorer
-            stage = rerank(spec, lambda docnums: (scorer.scores(docnums), ()), ranking, self._snapshot)
+            stage = self._score(spec, lambda found: (scorer.scores(found), ()), ranking, mask, fused)
             return replace(stage, matches=scorer.matches)
-        return rerank(spec, self._judging(spec), ranking, self._snapshot)
+        return self._score(spec, self._judging(spec), ranking, mask, fused)
 
-    def _judging(self, spec: Rerank) -> Callable[[Docnums], Judgement]:
+    def _score(
+        self, spec: Scoring, judge: Judge, ranking: Ranking, mask: Mask, fused: Callable[[Docnums], Floats]
+    ) -> Stage:
+        by = spec.expand
+        if by is None or spec.weight == 0:
+            return rerank(spec, judge, ranking, self._snapshot)
+
+        def neighbours(docnums: Docnums) -> list[Docnums]:
+            return self._neighbours(by, docnums, mask)
+
+        return expand(spec, by, judge, neighbours, fused, ranking, self._snapshot)
+
+    def _judging(self, spec: Rerank) -> Judge:
         """Return what scores documents by the reranker of a stage."""
         reranker = find(spec, self._rerankers)
+        if spec.expand and not getattr(reranker, "pointwise", True):
+            raise PipelineError(
+                f"{spec.name} has expand={spec.expand!r}, and its reranker orders a list as a whole: "
+                "what it says of two batches cannot be compared; leave expand out"
+            )
 
         def judge(docnums: Docnums) -> Judgement:
             key = (spec.name, docnums.tobytes())
@@ -61,3 +97,30 @@ class Cascade:
             return self._judged[key]
 
         return judge
+
+    def _vectors(self, spec: MMR, docnums: Docnums) -> Floats:
+        return stored_vectors(self._snapshot, spec.branch, docnums)
+
+    def _neighbours(self, spec: Neighbours, docnums: Docnums, mask: Mask) -> list[Docnums]:
+        """Return the nearest eligible documents of each, itself left out."""
+        kept: dict[int, Docnums] = {}
+        if not self._filtered:
+            kept = memoized(self._snapshot, ("neighbours", spec.branch, spec.k), dict)
+        if len(kept) + len(docnums) > REMEMBERED:
+            kept.clear()
+        missing = np.array([docnum for docnum in docnums.tolist() if docnum not in kept], np.int64)
+        found = dict(zip(missing.tolist(), self._nearest(spec, missing, mask), strict=True))
+        found |= {docnum: kept[docnum] for docnum in docnums.tolist() if docnum not in found}
+        kept |= found
+        return [found[docnum] for docnum in docnums.tolist()]
+
+    def _nearest(self, spec: Neighbours, docnums: Docnums, mask: Mask) -> list[Docnums]:
+        if not len(docnums):
+            return []
+        branch = self._pipeline.branch(spec.branch)
+        queries: list[Any] = as_queries(branch, self._snapshot, docnums, self._read, self._encoders)
+        lists = branch.rankings(self._snapshot, queries, mask, spec.k + 1)
+        return [
+            ranking.docnums[ranking.docnums != docnum][: spec.k]
+            for docnum, ranking in zip(docnums.tolist(), lists, strict=True)
+        ]

@@ -30,17 +30,32 @@ class BranchPart:
 
 @dataclass(frozen=True, slots=True)
 class StagePart:
-    """What one rerank stage did: the score it gave, and the ranks before and after it.
+    """What one rerank stage did with the document.
 
-    ``terms``: for late interaction, what each token of the query matched, strongest first.
+    ``score``: what the stage gave it (a reranker's own score, the value of `hybrid.MMR`), None if the
+    stage gives none. ``weight``: the stage's, None if it has none. ``rank_before``, ``score_before``: in
+    the list that the stage got, None if the document came in as a neighbour, of the document ``source``.
+    ``rank_after``, ``score_after``: in the list that it left, None if it left the document out.
+    ``terms``: for late interaction, what each token of the query matched and adds, strongest first.
     """
 
     name: str
-    score: float
-    weight: float
-    rank_before: int
-    rank_after: int
+    score: float | None
+    weight: float | None
+    rank_before: int | None
+    rank_after: int | None
+    score_before: float | None
+    score_after: float | None
+    source: str | None = None
     terms: tuple[TermMatch, ...] = ()
+
+    def __str__(self) -> str:
+        """Return the stage as one line."""
+        parts = [] if self.score is None else [f"score {self.score:.4f}"]
+        parts += [] if self.weight is None else [f"weight {self.weight:g}"]
+        before = f"neighbour of {self.source}" if self.source else _place(self.rank_before, self.score_before)
+        after = "left out" if self.rank_after is None else _place(self.rank_after, self.score_after)
+        return f"{self.name}: {', '.join([*parts, f'{before} -> {after}'])}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +64,8 @@ class Explanation:
 
     ``fused_rank``: the true rank in the fused list, None if no branch ranks the document. ``rank``:
     the rank in the result, after reranking (and, where the result is not exact, as it came out);
-    further down than the search looked, the fused rank. ``degraded`` and ``notes`` are those of
-    `hybrid.Result`.
+    further down than the search looked, the fused rank; None if a stage left the document out.
+    ``degraded`` and ``notes`` are those of `hybrid.Result`.
     """
 
     id: str
@@ -93,8 +108,7 @@ class Explanation:
         for stage in self.stages:
             lines += [
                 "",
-                f"  {stage.name}: score {stage.score:.4f}, weight {stage.weight:g}, "
-                f"rank {stage.rank_before} -> {stage.rank_after}",
+                f"  {stage}",
                 *(f"    {m.term:<40} adds {m.score:>8.4f}" for m in stage.terms),
             ]
         if self.degraded:
@@ -106,3 +120,7 @@ class Explanation:
 
 def _rank(rank: int | None) -> str:
     return "-" if rank is None else str(rank)
+
+
+def _place(rank: int | None, score: float | None) -> str:
+    return "rank -" if rank is None or score is None else f"rank {rank} ({score:.4f})"

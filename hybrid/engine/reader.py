@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from hybrid.branches import Branch
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
@@ -130,7 +131,8 @@ class Reader:
         pipeline = self._variant(branches, fusion)
         asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
-        encoded = encode_all(pipeline.stores, asked, self._encoders.together(pipeline.stores), strict)
+        read = self._read_by(pipeline)
+        encoded = encode_all(read, asked, self._encoders.together(read), strict)
         done, counting = itertools.count(1), threading.Lock()
 
         def run(n: int) -> Result:
@@ -233,6 +235,11 @@ class Reader:
             pipeline = pipeline.only(tuple(checked_list("branches", branches)))
         return pipeline if fusion is None else replace(pipeline, fusion=fusion)
 
+    def _read_by(self, pipeline: Pipeline) -> tuple[Branch, ...]:
+        """Return the stores that a search reads: what it searches, and what the index's own stages read."""
+        stores = (*pipeline.searched, *self._pipeline.tokens_read)
+        return tuple({store.name: store for store in stores}.values())
+
     def _search(
         self,
         query: str | Query,
@@ -247,7 +254,8 @@ class Reader:
             snapshot or self._store.snapshot,
             pipeline,
             checked_query(query, self._pipeline),
-            encoders=self._encoders.together(pipeline.stores),
+            whole=self._pipeline,
+            encoders=self._encoders.together(self._read_by(pipeline)),
             rerankers=self._rerankers,
             where=where,
             strict=strict,

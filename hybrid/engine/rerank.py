@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.engine.expansion import Adapted, adapt
 from hybrid.errors import EncoderError, PipelineError
 from hybrid.index import Snapshot
 from hybrid.ranking import Ranking, best
-from hybrid.rerankers import Rerank, load
+from hybrid.rerankers import Neighbours, Rerank, Scoring, load
 from hybrid.rerankers import Stage as Spec
 from hybrid.types import Docnums, Doubles, Floats, Reranker, TermMatch
+
+Judge = Callable[[Docnums], tuple[Sequence[float] | Floats, Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stage:
-    """What a stage did: the order before and after, and its scores of the first ``top``.
+    """What a stage did: the order before and after, and its scores of the documents that it rescored.
 
-    ``notes``: where the scores are not what was asked for.
+    ``notes``: where the scores are not what was asked for. ``sources``: of documents that came in as a
+    neighbour, the one that brought them; they are not in ``before``.
     """
 
     spec: Spec
@@ -28,15 +32,11 @@ class Stage:
     after: Ranking
     scores: Mapping[int, float]
     notes: tuple[str, ...] = ()
+    sources: Mapping[int, int] = field(default_factory=dict)
     matches: Callable[[int], Sequence[TermMatch]] = lambda docnum: ()
 
 
-def rerank(
-    spec: Spec,
-    judge: Callable[[Docnums], tuple[Sequence[float] | Floats, Sequence[str]]],
-    ranking: Ranking,
-    snapshot: Snapshot,
-) -> Stage:
+def rerank(spec: Scoring, judge: Judge, ranking: Ranking, snapshot: Snapshot) -> Stage:
     """Rescore the first ``spec.top`` documents of a ranking; the others stay below, in their order.
 
     ``judge`` gives scores and notes.
@@ -44,18 +44,57 @@ def rerank(
     Raises:
         EncoderError: ``judge`` returned something other than one finite score per document.
     """
-    head, tail = ranking.docnums[: spec.top], ranking.docnums[spec.top :]
+    head = ranking.docnums[: spec.top]
     if not len(head):
         return Stage(spec, ranking, ranking, {})
-    given, notes = judge(head)
-    scores = _scores(spec, given, len(head))
-    after = ranking
+    scores, notes = checked(spec, judge)(head)
+    return rescored(spec, ranking, Adapted(head, scores, notes, {}), ranking, snapshot)
+
+
+def expand(
+    spec: Scoring,
+    by: Neighbours,
+    judge: Judge,
+    neighbours: Callable[[Docnums], list[Docnums]],
+    fused: Callable[[Docnums], Floats],
+    ranking: Ranking,
+    snapshot: Snapshot,
+) -> Stage:
+    """Rescore ``spec.top`` documents, of a ranking and of their neighbours; the others stay below.
+
+    ``fused`` gives the fused scores of documents that come in; they stand below the ranking before.
+
+    Raises:
+        EncoderError: as `rerank`.
+    """
+    found = adapt(ranking.docnums, checked(spec, judge), neighbours, spec.top, by.batch, snapshot.tie_keys)
+    joined = ranking
+    if found.sources:
+        came = np.array(list(found.sources), np.int64)
+        extra = best(came, fused(came), len(came), snapshot.tie_keys)
+        below = lowered(extra.scores, float(ranking.scores[-1])) if len(ranking) else extra.scores
+        joined = Ranking(
+            np.concatenate((ranking.docnums, extra.docnums)), np.concatenate((ranking.scores, below))
+        )
+    return rescored(spec, ranking, found, joined, snapshot)
+
+
+def rescored(spec: Scoring, before: Ranking, found: Adapted, joined: Ranking, snapshot: Snapshot) -> Stage:
+    """Interpolate, and order what was rescored above the rest; ``joined`` is ``before`` with what came in."""
+    after = before
     if spec.weight > 0:
-        mixed = interpolated(spec.weight, scores, ranking.scores[: spec.top])
-        top = best(head, mixed, len(head), snapshot.tie_keys)
-        below = lowered(ranking.scores[spec.top :], float(top.scores[-1]))
-        after = Ranking(np.concatenate((top.docnums, tail)), np.concatenate((top.scores, below)))
-    return Stage(spec, ranking, after, dict(zip(head.tolist(), scores.tolist(), strict=True)), tuple(notes))
+        places = {docnum: n for n, docnum in enumerate(joined.docnums.tolist())}
+        at = np.array([places[docnum] for docnum in found.docnums.tolist()], np.int64)
+        mixed = interpolated(spec.weight, found.scores, joined.scores[at])
+        top = best(found.docnums, mixed, len(at), snapshot.tie_keys)
+        rest = np.ones(len(joined), np.bool_)
+        rest[at] = False
+        below = lowered(joined.scores[rest], float(top.scores[-1]))
+        after = Ranking(
+            np.concatenate((top.docnums, joined.docnums[rest])), np.concatenate((top.scores, below))
+        )
+    scores = dict(zip(found.docnums.tolist(), found.scores.tolist(), strict=True))
+    return Stage(spec, before, after, scores, found.notes, found.sources)
 
 
 def find(spec: Rerank, rerankers: Mapping[str, Reranker]) -> Reranker:
@@ -103,12 +142,18 @@ def min_max(scores: NDArray[np.floating]) -> Doubles:
     return (scores.astype(np.float64) - low) / (high - low)
 
 
-def _scores(spec: Spec, scores: Sequence[float] | Floats, n: int) -> Floats:
-    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
-        array = np.asarray(scores, np.float32)
-    if array.shape != (n,) or not np.isfinite(array).all():
-        raise EncoderError(
-            f"{spec.name} returned scores of shape {array.shape} for {n} documents, or scores "
-            "that are not finite; it must return one finite number per document"
-        )
-    return array
+def checked(spec: Scoring, judge: Judge) -> Callable[[Docnums], tuple[Floats, tuple[str, ...]]]:
+    """Hold ``judge`` to one finite score per document; they become float32."""
+
+    def judged(docnums: Docnums) -> tuple[Floats, tuple[str, ...]]:
+        given, notes = judge(docnums)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and is refused
+            array = np.asarray(given, np.float32)
+        if array.shape != docnums.shape or not np.isfinite(array).all():
+            raise EncoderError(
+                f"{spec.name} returned scores of shape {array.shape} for {len(docnums)} documents, or scores "
+                "that are not finite; it must return one finite number per document"
+            )
+        return array, tuple(notes)
+
+    return judged

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from hybrid.branches import Branch, Encoders
-from hybrid.engine.candidates import BranchFailure, Candidates, Source, guarded
+from hybrid.engine.candidates import GROWTH, BranchFailure, Candidates, Source, guarded
 from hybrid.engine.cascade import Cascade
 from hybrid.engine.checks import cleaned
 from hybrid.engine.deadline import Deadline
@@ -23,10 +23,12 @@ from hybrid.engine.explanation import Explanation
 from hybrid.engine.passages import best_passages, read_passages
 from hybrid.engine.rerank import Stage
 from hybrid.engine.result import Hit, PassageHit, Result
+from hybrid.engine.selection import too_few
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
+from hybrid.rerankers import Parents
 from hybrid.threads import parallel
 from hybrid.types import Docnums, Document, Query, Reranker
 
@@ -45,6 +47,7 @@ class Search:
         pipeline: Pipeline,
         query: Query,
         *,
+        whole: Pipeline,
         encoders: Encoders,
         rerankers: Mapping[str, Reranker],
         where: Mapping[str, Any] | None = None,
@@ -52,14 +55,31 @@ class Search:
         encoded: Mapping[str, Any] | None = None,
         deadline: Deadline | None = None,
     ) -> None:
-        """Prepare; ``encoded`` holds what branches' ``encode_queries`` returned, where known."""
+        """Prepare.
+
+        ``pipeline``: the branches and the fusion of this search. ``whole``: the index's, whose rerank
+        stages run and may read any of its branches. ``encoded``: what ``encode_queries`` of stores
+        returned, where known.
+        """
         self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
+        self.stages = whole.rerank
+        self.wanted: int | None = None  # how many were reranked, once that is known
+        self.stores = (*pipeline.searched, *whole.tokens_read)
         self.encoders, self.where, self.strict = encoders, where, strict
         self.deadline = deadline or Deadline(None)
         self.encoded = dict(encoded or {})
         self.degraded: dict[str, str] = {}
         self.notes: dict[str, tuple[str, ...]] = {}
-        self.cascade = Cascade(snapshot, pipeline, query, rerankers, self._source, self._seen)
+        self.cascade = Cascade(
+            snapshot,
+            whole,
+            query,
+            encoders=encoders,
+            rerankers=rerankers,
+            source=self._source,
+            read=self._seen,
+            filtered=where is not None,
+        )
         self.timings: dict[str, float] = {}
         self.sources: tuple[Source, ...] = ()
 
@@ -68,9 +88,7 @@ class Search:
         started = time.perf_counter()
         with self._timed("filter"):
             mask = self.snapshot.mask(self.where)
-        wanted = max([k, *(stage.top for stage in self.pipeline.rerank)])
-        candidates, gap = self._first_stage(mask, wanted)
-        stages = self._rerank(candidates.pool.ranking, wanted, mask)
+        candidates, gap, stages, self.wanted = self._ranked(mask, k)
         ranking = stages[-1].after if stages else candidates.pool.ranking
         with self._timed("documents"):
             hits = self._hits(candidates, stages, ranking.first(k))
@@ -86,8 +104,22 @@ class Search:
             notes=self._notes(),
             generation=self.snapshot.generation,
             timings=self._ordered_timings(),
-            _explain=self._explainer(wanted),
+            _explain=self._explainer(k),
         )
+
+    def _ranked(self, mask: Mask, k: int) -> tuple[Candidates, float, list[Stage], int]:
+        """Fuse and rerank the best ``wanted``: as many as it takes to fill stages and page."""
+        wanted = self.wanted or max([k, *(stage.top for stage in self.stages)])
+        while True:
+            candidates, gap = self._first_stage(mask, wanted)
+            stages = self._rerank(candidates, wanted, mask)
+            within = max(
+                (stage.spec.within for stage in stages if isinstance(stage.spec, Parents)), default=0
+            )
+            exhausted = len(candidates.pool.ranking) < wanted or wanted >= within
+            if exhausted or self.wanted or self.deadline.passed or not too_few(stages, k):
+                return candidates, gap, stages, wanted
+            wanted = min(wanted * GROWTH, within)
 
     def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
         """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
@@ -155,16 +187,18 @@ class Search:
         logger.warning("%s; the other branches answer", failure, exc_info=failure.error)
         self.degraded[failure.name] = _reason(failure.error)
 
-    def _rerank(self, ranking: Ranking, wanted: int, mask: Mask) -> list[Stage]:
+    def _rerank(self, candidates: Candidates, wanted: int, mask: Mask) -> list[Stage]:
         """Run the rerank stages over the best ``wanted``; one that fails leaves the order as it was."""
         stages: list[Stage] = []
-        ranking = ranking.first(wanted)
-        for spec in self.pipeline.rerank:
+        ranking = candidates.pool.ranking.first(wanted)
+        for spec in self.stages:
             if spec.name in self.degraded:
                 continue
             try:
                 with self._timed(spec.name), guarded(spec.name):
-                    stage = self.deadline.within(partial(self.cascade.run, spec, ranking, mask))
+                    stage = self.deadline.within(
+                        partial(self.cascade.run, spec, ranking, mask, candidates.join)
+                    )
             except BranchFailure as failure:
                 self._fall_short(spec.name, _reason(failure.error), failure.error)
                 self.degraded[spec.name] = _reason(failure.error)
@@ -234,23 +268,23 @@ class Search:
 
     def _notes(self) -> dict[str, tuple[str, ...]]:
         """Return why branches and stages failed, or in part, in the order of the query path."""
-        names = [*(b.name for b in self.pipeline.branches), *(stage.name for stage in self.pipeline.rerank)]
+        names = [*(b.name for b in self.pipeline.branches), *(stage.name for stage in self.stages)]
         notes = self.notes | {name: (reason,) for name, reason in self.degraded.items()}
         return {name: notes[name] for name in names if name in notes}
 
     def _ordered_timings(self) -> dict[str, float]:
         """Return the timings in the order of the query path (branches write them as they end)."""
-        branches = [part for b in self.pipeline.stores for part in (f"{b.name}.encode", b.name)]
-        stages = [stage.name for stage in self.pipeline.rerank]
+        branches = [part for b in self.stores for part in (f"{b.name}.encode", b.name)]
+        stages = [stage.name for stage in self.stages]
         order = ["filter", *branches, "fuse", *stages, "documents", "total"]
         return {stage: self.timings[stage] for stage in order if stage in self.timings}
 
-    def _explainer(self, wanted: int) -> Callable[[str], Explanation]:
+    def _explainer(self, k: int) -> Callable[[str], Explanation]:
         timings = self._ordered_timings()
-        return lambda id: self.explain(id, wanted, timings)
+        return lambda id: self.explain(id, k, timings)
 
-    def explain(self, id: str, wanted: int, timings: Mapping[str, float] | None = None) -> Explanation:
-        """Explain where a document ranks, whether or not it is among the best ``wanted``.
+    def explain(self, id: str, k: int, timings: Mapping[str, float] | None = None) -> Explanation:
+        """Explain where a document ranks, whether or not it is among the best ``k``.
 
         What the search left out because it failed is left out here too; there is no deadline.
 
@@ -263,9 +297,8 @@ class Search:
         mask = self.snapshot.mask(self.where)
         if not mask.lets_through(self.snapshot, docnum):
             raise NotFoundError(f"document {id!r} is in the index, but the filter {self.where!r} excludes it")
-        candidates, _ = self._first_stage(mask, wanted)
+        candidates, _, stages, wanted = self._ranked(mask, k)
         fused = candidates.pool.ranking.first(wanted)  # as the result has it: asking for ranks deepens it
-        stages = self._rerank(fused, wanted, mask)
         try:
             return explanation(
                 self.snapshot.documents([docnum])[0],

@@ -19,7 +19,7 @@ from hybrid.evaluation.settings import FAMILIES, Grid, Setting
 from hybrid.fusion import RRF, Fusion, Weighted
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking, best
-from hybrid.rerankers import MaxSim, Rerank, Stage
+from hybrid.rerankers import MaxSim, Rerank, Scoring
 from hybrid.threads import parallel
 from hybrid.types import Doubles, Floats, Query
 
@@ -39,7 +39,7 @@ def reranked(pipeline: Pipeline, tried: Sequence[Setting], grid: Grid) -> list[S
     """
     if not tunable(pipeline, grid):
         return []
-    stages = list(itertools.product(*(_variants(stage, grid) for stage in pipeline.rerank)))
+    stages = list(itertools.product(*(_variants(stage, grid) for stage in scoring(pipeline))))
     return [
         replace(order, family=FAMILIES[-1], rerank=chosen)
         for order in _orders(pipeline, tried)
@@ -49,8 +49,13 @@ def reranked(pipeline: Pipeline, tried: Sequence[Setting], grid: Grid) -> list[S
 
 def tunable(pipeline: Pipeline, grid: Grid) -> bool:
     """Whether a pipeline's rerank stages can be tuned: there are some, and all do nothing but score."""
-    scoring = all(isinstance(stage, Rerank | MaxSim) for stage in pipeline.rerank)
-    return bool(pipeline.rerank and grid.tops and grid.shares and scoring)
+    all_score = len(scoring(pipeline)) == len(pipeline.rerank)
+    return bool(pipeline.rerank and grid.tops and grid.shares and all_score)
+
+
+def scoring(pipeline: Pipeline) -> tuple[Scoring, ...]:
+    """Return the stages that do nothing but score what is in the list."""
+    return tuple(s for s in pipeline.rerank if isinstance(s, Rerank | MaxSim) and s.expand is None)
 
 
 def measure_reranked(
@@ -99,9 +104,9 @@ def measure_reranked(
     return np.stack(parallel(one, range(len(scores.queries))), axis=1)
 
 
-def _variants(stage: Stage, grid: Grid) -> list[Stage]:
+def _variants(stage: Scoring, grid: Grid) -> list[Scoring]:
     """Return a stage as it is, then with every other top and weight of the grid."""
-    made: list[Stage] = [
+    made: list[Scoring] = [
         replace(stage, top=top, weight=share) for top, share in itertools.product(grid.tops, grid.shares)
     ]
     return [stage, *(other for other in made if other != stage)]
@@ -129,7 +134,7 @@ def _order(completed: Completed, columns: tuple[int, ...], fusion: Fusion | None
     return Ranking(found.docnums[ranked], found.scores[ranked])
 
 
-def _restaged(ranking: Ranking, stages: Sequence[Stage], scores: Floats) -> Ranking:
+def _restaged(ranking: Ranking, stages: Sequence[Scoring], scores: Floats) -> Ranking:
     """Return an order after rerank stages: what the engine does with the same scores.
 
     ``scores``: float32 (stages, candidates).
@@ -157,7 +162,7 @@ def _check_pointwise(
     index: HybridIndex,
     query: str | Query,
     ids: Sequence[str],
-    stages: Sequence[Stage],
+    stages: Sequence[Scoring],
     said: Sequence[Doubles],
 ) -> None:
     """Refuse models that order a list: a part of the list must get the scores that it got in the whole."""

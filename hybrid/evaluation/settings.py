@@ -11,7 +11,7 @@ from hybrid.errors import InputError
 from hybrid.fusion import DBSF, RRF, TM2C2, Fusion, MinMax, Weighted, ZScore
 from hybrid.fusion.normalizers import Normalizer
 from hybrid.pipeline import Pipeline
-from hybrid.rerankers import Stage
+from hybrid.rerankers import Scoring
 
 FAMILIES = (
     "single branch",
@@ -68,12 +68,12 @@ class Setting:
     columns: tuple[int, ...]
     fusion: Fusion | None
     family: str
-    rerank: tuple[Stage, ...] = ()
+    rerank: tuple[Scoring, ...] = ()
 
     def pipeline(self, base: Pipeline, branches: Sequence[Branch]) -> Pipeline:
         """Return the pipeline that this is; everything else is as in ``base``."""
         chosen = tuple(branches[n] for n in self.columns)
-        rerank = self.rerank or base.rerank
+        rerank = self.rerank or base.only(tuple(branch.name for branch in chosen)).rerank
         return replace(base, branches=chosen, fusion=self.fusion or Weighted(), rerank=rerank)
 
 

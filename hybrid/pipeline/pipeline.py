@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from hybrid.branches import BM25, Branch, Dense, LuceneBM25, LuceneImpact, Multivector
+from hybrid.branches.neighbours import Near
 from hybrid.branches.passages import OverPassages, Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
 from hybrid.index.multivector import TokenStorage
-from hybrid.rerankers import MaxSim, Rerank, Stage
+from hybrid.rerankers import MMR, MaxSim, Parents, Stage
 from hybrid.text import Cleaning
 from hybrid.values import short_repr
 
@@ -64,8 +65,10 @@ class Pipeline:
         if len(set(stages)) < len(stages):
             raise PipelineError(
                 f"two rerank stages have the same name ({', '.join(stages)}); use a model once, or give one "
-                "MaxSim another name="
+                "another name="
             )
+        for stage in self.rerank:
+            self._check_read(stage)
         self.fusion.weights_for([(branch.name, branch.kind) for branch in self.branches])
 
     def __repr__(self) -> str:
@@ -104,20 +107,42 @@ class Pipeline:
                     f"the branch {branch.name!r} looks at images, which cannot be cut into passages"
                 )
 
+    def _check_read(self, stage: Stage) -> None:
+        """Refuse a stage that reads a branch which is not there, or cannot say what is near a document."""
+        if stage.branch is None:
+            return
+        if self.passages is not None:
+            raise PipelineError(
+                f"the stage {stage.name!r} reads the branch {stage.branch!r}, which has a document's passages "
+                "and not the document; use hybrid.split to make documents of passages, or leave the stage out"
+            )
+        kinds = Dense if isinstance(stage, MMR) else Near
+        fit = [branch.name for branch in self.branches if isinstance(branch, kinds)]
+        if stage.branch not in fit:
+            raise PipelineError(
+                f"the stage {stage.name!r} reads the branch {stage.branch!r}; give it one of "
+                f"{', '.join(fit) or 'Dense or BM25, which the pipeline lacks'}"
+            )
+
     @property
     def stores(self) -> tuple[Branch, ...]:
         """What segments keep: the branches, and the token vectors of MaxSim stages that share no branch's.
 
         Each is as documents are searched by it, see `over`.
         """
-        own = [self.tokens(stage) for stage in self.rerank if isinstance(stage, MaxSim)]
-        found = (*self.branches, *(branch for branch in own if branch not in self.branches))
-        return tuple(map(self.over, found))
+        searched = self.searched
+        return (*searched, *(store for store in self.tokens_read if store not in searched))
 
     @property
     def searched(self) -> tuple[Branch, ...]:
         """The branches as documents are searched by them."""
         return tuple(map(self.over, self.branches))
+
+    @property
+    def tokens_read(self) -> tuple[Branch, ...]:
+        """Where the token vectors of MaxSim stages are, as documents are searched by them."""
+        own = [self.tokens(stage) for stage in self.rerank if isinstance(stage, MaxSim)]
+        return tuple(map(self.over, own))
 
     def over(self, branch: Branch) -> Branch:
         """Return a branch as documents are searched by it: over their passages, if they are cut."""
@@ -158,6 +183,8 @@ class Pipeline:
     def only(self, names: tuple[str, ...]) -> Pipeline:
         """Return the pipeline with only the named branches, in their order.
 
+        Stages that read another branch are left out, and no neighbours are looked for in one.
+
         Raises:
             PipelineError: a name is none of the branches'.
         """
@@ -165,10 +192,22 @@ class Pipeline:
         for name in names:
             if name not in known:
                 raise PipelineError(f"there is no branch {name!r}; the branches are {', '.join(known)}")
-        return replace(self, branches=tuple(b for b in self.branches if b.name in names))
+        stages = tuple(_reading(stage, names) for stage in self.rerank)
+        return replace(
+            self,
+            branches=tuple(b for b in self.branches if b.name in names),
+            rerank=tuple(stage for stage in stages if stage is not None),
+        )
 
 
 _NAME_RULE = "use lower-case letters, digits, - and _, beginning with a letter"
+
+
+def _reading(stage: Stage, names: tuple[str, ...]) -> Stage | None:
+    """Return what is left of a stage that may read only the named branches."""
+    if stage.branch is None or stage.branch in names:
+        return stage
+    return None if isinstance(stage, MMR | Parents) else replace(stage, expand=None)
 
 
 def _check_parts(what: str, parts: Any, example: str) -> None:
@@ -176,7 +215,7 @@ def _check_parts(what: str, parts: Any, example: str) -> None:
     if not isinstance(parts, list | tuple):
         raise PipelineError(f"{what} is {parts!r}; give a list, such as [{example}]")
     for part in parts:
-        fits = isinstance(part, Rerank | MaxSim) if what == "rerank" else hasattr(part, "encode_documents")
+        fits = isinstance(part, Stage) if what == "rerank" else hasattr(part, "encode_documents")
         if isinstance(part, type) or not fits:
             raise PipelineError(f"{what} holds {part!r}; give {example}")
 

@@ -36,7 +36,7 @@ from hybrid.errors import PipelineError
 from hybrid.fusion import FUSIONS, NORMALIZERS
 from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
-from hybrid.rerankers import STAGES
+from hybrid.rerankers import STAGES, Neighbours
 from hybrid.text import Analyzer, Cleaning
 from hybrid.text.chunking import CHUNKERS
 
@@ -50,7 +50,7 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
 
-_PLAIN: Mapping[str, type[Any]] = {"cleaning": Cleaning, "passages": Passages}
+_PLAIN: Mapping[str, type[Any]] = {"cleaning": Cleaning, "passages": Passages, "expand": Neighbours}
 """The fields whose value is of one kind, and its class."""
 
 _NAMED = ("normalizer", "index")

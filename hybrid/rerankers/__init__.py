@@ -1,6 +1,17 @@
 """Rerankers: second-stage scoring of the best candidates."""
 
 from hybrid.rerankers.registry import load, register
-from hybrid.rerankers.stage import STAGES, MaxSim, Rerank, Stage
+from hybrid.rerankers.stage import MMR, STAGES, MaxSim, Neighbours, Parents, Rerank, Scoring, Stage
 
-__all__ = ["STAGES", "MaxSim", "Rerank", "Stage", "load", "register"]
+__all__ = [
+    "MMR",
+    "STAGES",
+    "MaxSim",
+    "Neighbours",
+    "Parents",
+    "Rerank",
+    "Scoring",
+    "Stage",
+    "load",
+    "register",
+]

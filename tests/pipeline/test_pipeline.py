@@ -180,7 +180,10 @@ def test_only_refuses_unknown_names_and_nothing_at_all() -> None:
         ({"fusion": RRF}, "fusion is <class 'hybrid.fusion.rrf.RRF'>"),
         ({"fusion": RRF(weights={"bm25": 1})}, "no weight for branch 'dense'; it has 'bm25'"),
         ({"rerank": None}, "rerank is None; give a list, such as [Rerank('model') or MaxSim('model')]"),
-        ({"rerank": Rerank("m")}, "rerank is Rerank(model='m', top=100, weight=1.0); give a list"),
+        (
+            {"rerank": Rerank("m")},
+            "rerank is Rerank(model='m', top=100, weight=1.0, expand=None); give a list",
+        ),
         ({"rerank": ["m"]}, "rerank holds 'm'; give Rerank('model')"),
         ({"rerank": [Rerank("m"), Rerank("m", top=5)]}, "two rerank stages have the same name"),
         ({"depth": 0}, "depth is 0; give a whole number of at least 1"),
