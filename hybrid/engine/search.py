@@ -113,9 +113,7 @@ class Search:
         while True:
             candidates, gap = self._first_stage(mask, wanted)
             stages = self._rerank(candidates, wanted, mask)
-            within = max(
-                (stage.spec.within for stage in stages if isinstance(stage.spec, Parents)), default=0
-            )
+            within = max((spec.within for spec in self.stages if isinstance(spec, Parents)), default=0)
             exhausted = len(candidates.pool.ranking) < wanted or wanted >= within
             if exhausted or self.wanted or self.deadline.passed or not too_few(stages, k):
                 return candidates, gap, stages, wanted

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -66,6 +66,9 @@ class ListwiseReranker:
     The documents must come in the order that they had before: it is what the windows begin with, and what a
     window keeps whose answer cannot be used. Windows wait for each other. ``close`` ends the connections.
     """
+
+    pointwise: ClassVar[bool] = False
+    """Scores of two lists cannot be compared: no neighbours may join (`hybrid.Neighbours`)."""
 
     def __init__(self, model: str, service: Service, settings: Settings) -> None:
         """Take the model's name, where it is, and how to show it documents; nothing is sent yet."""
