@@ -106,12 +106,13 @@ class Cascade:
         kept: dict[int, Docnums] = {}
         if not self._filtered:
             kept = memoized(self._snapshot, ("neighbours", spec.branch, spec.k), dict)
-        if len(kept) + len(docnums) > REMEMBERED:
+        found = {docnum: near for docnum in docnums.tolist() if (near := kept.get(docnum)) is not None}
+        missing = np.array([docnum for docnum in docnums.tolist() if docnum not in found], np.int64)
+        fresh = dict(zip(missing.tolist(), self._nearest(spec, missing, mask), strict=True))
+        if len(kept) + len(fresh) > REMEMBERED:
             kept.clear()
-        missing = np.array([docnum for docnum in docnums.tolist() if docnum not in kept], np.int64)
-        found = dict(zip(missing.tolist(), self._nearest(spec, missing, mask), strict=True))
-        found |= {docnum: kept[docnum] for docnum in docnums.tolist() if docnum not in found}
-        kept |= found
+        kept |= fresh
+        found |= fresh
         return [found[docnum] for docnum in docnums.tolist()]
 
     def _nearest(self, spec: Neighbours, docnums: Docnums, mask: Mask) -> list[Docnums]:
