@@ -113,8 +113,8 @@ class Pipeline:
             return
         if self.passages is not None:
             raise PipelineError(
-                f"the stage {stage.name!r} reads the branch {stage.branch!r}, which has a document's passages "
-                "and not the document; use hybrid.split to make documents of passages, or leave the stage out"
+                f"the stage {stage.name!r} reads the branch {stage.branch!r}, which holds passages, "
+                "not documents; use hybrid.split to make documents of passages, or leave the stage out"
             )
         kinds = Dense if isinstance(stage, MMR) else Near
         fit = [branch.name for branch in self.branches if isinstance(branch, kinds)]

@@ -183,6 +183,10 @@ def test_recipes_hold_every_stage():
             ),
             "the pipeline lacks",
         ),
+        (
+            lambda: hybrid.Pipeline(BRANCHES, rerank=[hybrid.MMR()], passages=hybrid.Passages()),
+            "holds passages, not documents",
+        ),
         (lambda: hybrid.parse_recipe('[[rerank]]\ntype = "mmr"\nbad = 1'), "unknown field 'bad'"),
     ],
 )
