@@ -19,6 +19,7 @@ from hybrid.index.sparse.query import Formula, SegmentQuery, WeightedTerm
 from hybrid.index.sparse.statistics import TermStatistics
 from hybrid.kernels.levels import ceilings_of_counts, ceilings_of_weights
 from hybrid.kernels.weighting import VARIANTS, Weighting, length_norm
+from tests.index.terms import from_terms
 
 
 def rows_of(rng, n, fields, clustered):
@@ -106,7 +107,7 @@ def test_bm25(collection, variant, k1, b, fields, drift):
     p, q, factor, constant = weighting.saturation()
     with tempfile.TemporaryDirectory() as folder:
         count = 1 if fields is None else 2
-        postings = stored(folder, SparseRows.from_terms(rows_of(rng, n, count, clustered), count))
+        postings = stored(folder, from_terms(rows_of(rng, n, count, clustered), count))
         average = max(1.0, float(postings.totals.sum()) / n) * drift
         nn, m = length_norm(average, b)
         known = [term.decode() for term in postings.vocabulary]
@@ -154,7 +155,7 @@ def test_without_pruning_it_is_the_same(monkeypatch):
     monkeypatch.setattr("hybrid.index.sparse.compiled.WHOLE_SHARE", 1000)
     rng = np.random.default_rng(4)
     with tempfile.TemporaryDirectory() as folder:
-        postings = stored(folder, SparseRows.from_terms(rows_of(rng, 700, 1, True)))
+        postings = stored(folder, from_terms(rows_of(rng, 700, 1, True)))
         ceilings = ceilings_of_counts(
             *postings.reference.tolist(), k1=1.2, b=0.75, delta=0, current=4.0, fields=(1.0,)
         )
@@ -171,7 +172,7 @@ def test_threads_share_a_query(monkeypatch, threads):
     monkeypatch.setattr("hybrid.index.sparse.compiled.SHARED", 1)
     rng = np.random.default_rng(2)
     with tempfile.TemporaryDirectory() as folder:
-        postings = stored(folder, SparseRows.from_terms(rows_of(rng, 3000, 1, True)))
+        postings = stored(folder, from_terms(rows_of(rng, 3000, 1, True)))
         ceilings = ceilings_of_counts(
             *postings.reference.tolist(), k1=1.2, b=0.75, delta=0, current=4.0, fields=(1.0,)
         )

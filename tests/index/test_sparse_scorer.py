@@ -20,6 +20,7 @@ from hybrid.kernels.weighting import VARIANTS, Weighting
 from hybrid.types import TermMatch
 from tests.index.layouts import layouts
 from tests.index.segmented import PREFIX, Layout, check, mask_of, stored
+from tests.index.terms import from_terms
 
 IDF = {
     "lucene": lambda n, df: math.log1p((n - df + 0.5) / (df + 0.5)),
@@ -68,7 +69,7 @@ def brute_force(documents, live, query, weighting, weights=None):
 
 
 def rows_of(documents, fields=1):
-    return lambda members: SparseRows.from_terms([documents[i] for i in members], fields)
+    return lambda members: from_terms([documents[i] for i in members], fields)
 
 
 words = st.sampled_from(["a", "b", "c", "d", "e"])

@@ -46,30 +46,6 @@ class SparseRows:
     bits: int = 16
 
     @classmethod
-    def from_terms(cls, documents: Sequence[Sequence[Sequence[str]]], fields: int = 1) -> Self:
-        """Return the rows of documents given, for each field, as a list of terms in any order.
-
-        >>> rows = SparseRows.from_terms([[["b", "a", "b"]], [[]]])
-        >>> [*rows.vocabulary], rows.values.tolist(), rows.lengths.tolist()
-        ([b'a', b'b'], [[1, 2]], [[3, 0]])
-        """
-        for number, document in enumerate(documents):
-            if len(document) != fields:
-                raise ValueError(f"document {number} has {len(document)} fields; {fields} are expected")
-        n = len(documents)
-        sizes = np.fromiter((len(field) for doc in documents for field in doc), np.int64, n * fields)
-        lengths = sizes.reshape(n, fields).T.astype(np.int32, order="C")
-        numbers: defaultdict[str, int] = defaultdict()
-        numbers.default_factory = numbers.__len__  # a new term gets the next number
-        every = chain.from_iterable(chain.from_iterable(documents))
-        occurrences = np.fromiter(map(numbers.__getitem__, every), np.int64, int(sizes.sum()))
-        vocabulary, ordinal = _spelled(numbers)
-        field = np.repeat(np.tile(np.arange(fields), n), sizes)
-        starts = _offsets(sizes.reshape(n, fields).sum(axis=1))
-        indptr, terms, counts = _count(starts, ordinal[occurrences], field, len(ordinal), fields)
-        return cls(vocabulary, indptr, terms, narrow(counts), lengths)
-
-    @classmethod
     def from_weights(cls, documents: Sequence[Mapping[str, float]], bits: int = 16) -> Self:
         """Return the rows of documents given as learned weights by term.
 
@@ -205,29 +181,6 @@ def _spelled(numbers: Mapping[str, int]) -> tuple[Strings, NDArray[np.int64]]:
     ordinal = np.empty(len(order), np.int64)
     ordinal[order] = np.arange(len(order))
     return Strings.of([spelled[i] for i in order]), ordinal
-
-
-def _count(
-    starts: NDArray[np.int64], terms: NDArray[np.int64], field: NDArray[np.int64], size: int, fields: int
-) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Count occurrences: return indptr, the distinct terms of each document, and counts (F, entries).
-
-    ``terms`` and ``field`` describe each occurrence; document i has ``starts[i]`` to ``starts[i + 1]``.
-    """
-    from scipy.sparse import csr_array
-
-    n = len(starts) - 1
-    ones = np.ones(len(terms), np.int64)
-    matrix = csr_array((ones, terms * fields + field, starts), shape=(n, size * fields))
-    matrix.sum_duplicates()  # in each document now one entry per term and field, in that order
-    found, which = np.divmod(matrix.indices.astype(np.int64), fields)
-    rows = np.repeat(np.arange(n), np.diff(matrix.indptr))
-    first = np.ones(len(found), np.bool_)
-    first[1:] = (found[1:] != found[:-1]) | (rows[1:] != rows[:-1])
-    counts = np.zeros((fields, int(first.sum())), np.int64)
-    counts[which, np.cumsum(first) - 1] = matrix.data
-    indptr = _offsets(np.bincount(rows[first], minlength=n))
-    return indptr, found[first].astype(np.int32), counts
 
 
 def _offsets(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
