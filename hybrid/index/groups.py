@@ -20,7 +20,7 @@ def spread(
     [[0, 3, 5], [2, 3, 4, 0, 1]]
     """
     sizes = bounds[groups + 1] - bounds[groups]
-    found = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
+    found = bounds_of(sizes)
     return found, np.arange(found[-1]) + np.repeat(bounds[groups] - found[:-1], sizes)
 
 
@@ -30,4 +30,13 @@ def together(parts: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
     >>> together([np.array([0, 2, 3]), np.array([0, 4])]).tolist()
     [0, 2, 3, 7]
     """
-    return np.cumsum(np.concatenate([np.zeros(1, np.int64), *(np.diff(part) for part in parts)]))
+    return bounds_of(np.concatenate([np.zeros(0, np.int64), *(np.diff(part) for part in parts)]))
+
+
+def bounds_of(sizes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return where groups of these sizes begin when they are put end to end, and the end.
+
+    >>> bounds_of(np.array([2, 0, 3])).tolist()
+    [0, 2, 2, 5]
+    """
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from hybrid.batches import TokenBatch
 from hybrid.errors import EncoderError
 from hybrid.index.dense.vectors import LONGEST, Storage, Vectors
+from hybrid.index.groups import bounds_of, spread
 from hybrid.index.multivector.codec import Codec, Kept, same
 from hybrid.index.multivector.form import TokenForm
 from hybrid.index.multivector.pooling import pooled
@@ -108,7 +109,7 @@ class TokenRows:
         codec = _check_alike(parts)
         sizes = np.concatenate([np.diff(part.bounds) for part in parts])
         return cls(
-            _bounds(sizes),
+            bounds_of(sizes),
             Kept.concat([part.kept for part in parts]),
             np.concatenate([part.truncated for part in parts]),
             codec,
@@ -155,14 +156,14 @@ def _write(parts: Sequence[TokenRows], order: NDArray[np.int64], out: SegmentWri
     out.add_chunks(f"{prefix}/vectors", kept.values.dtype, (count, width), pieces("values"))
     if any(len(part.kept.scales) for part in parts):
         out.add_chunks(f"{prefix}/scales", kept.scales.dtype, (count,), pieces("scales"))
-    out.add(f"{prefix}/bounds", _bounds(sizes))
+    out.add(f"{prefix}/bounds", bounds_of(sizes))
     out.add(f"{prefix}/truncated", np.concatenate([part.truncated for part in parts])[order])
     if codec is not None:
         codec.write(out, prefix)
         if len(codec.centroids):
             codes = np.concatenate([np.empty(0, np.uint16), *pieces("codes")])
             out.add(f"{prefix}/codes", codes)
-            _write_lists(codes, _bounds(sizes), len(codec.centroids), out, prefix)
+            _write_lists(codes, bounds_of(sizes), len(codec.centroids), out, prefix)
 
 
 def _write_lists(
@@ -192,19 +193,6 @@ def _runs(
             part = parts[int(home[run[0]])]
             tokens = spread(part.bounds, order[run] - starts[home[run[0]]])[1]
             yield getattr(part.kept, column)[tokens]
-
-
-def spread(
-    bounds: NDArray[np.int64], documents: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the bounds of documents' tokens put end to end, and the tokens' positions; both int64."""
-    sizes = bounds[documents + 1] - bounds[documents]
-    found = _bounds(sizes)
-    return found, np.arange(found[-1]) + np.repeat(bounds[documents] - found[:-1], sizes)
-
-
-def _bounds(sizes: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
 
 
 def _check_alike(parts: Sequence[TokenRows]) -> Codec | None:
