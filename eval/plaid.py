@@ -1,0 +1,177 @@
+"""Measure late interaction over a whole collection: our exact and centroid search beside fast-plaid's.
+
+    python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [-o FILE]
+
+The same token vectors (MiniLM's own, see `token_vectors.py`) for both, kept in 4 bits a number beside
+centroids by both; one query at a time, 2 threads. Recall is the share of the true best ten, by MaxSim over
+the unquantised vectors, that a way finds; what 4 bits cost is part of it, so the exact search over our 4-bit
+vectors is shown too. Each side runs in a process of its own, fast-plaid in an environment of its own
+(`peers/environments.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+THREADS, K = 2, 10
+PROBES = (1, 2, 4, 8, 16)
+DEPTHS = (64, 256, 1024)
+
+
+def main() -> None:
+    """Measure both sides, write and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets")
+    parser.add_argument("--cache", type=Path, required=True, help="where token vectors are kept")
+    parser.add_argument("--set", default="scifact")
+    parser.add_argument("--queries", type=int, default=100, help="of the test queries, the first")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "plaid.json")
+    parser.add_argument("--fast-plaid", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = os.environ["HYBRID_THREADS"] = str(THREADS)
+    documents, queries = vectors(options)
+    if options.fast_plaid:
+        print(json.dumps(fast_plaid(documents, queries)))
+        return
+    from peers import environments
+    from provenance import provenance
+
+    ours, truth = hybrid_ways(documents, queries)
+    theirs = json.loads(
+        subprocess.run(
+            [str(environments.python("fast_plaid")), __file__, *sys.argv[1:], "--fast-plaid"],
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout.splitlines()[-1]
+    )
+    record = {
+        **provenance(),
+        "versions of peers": environments.versions("fast_plaid"),
+        "set": options.set,
+        "documents": len(documents),
+        "queries": len(queries),
+        "threads": THREADS,
+        "hybrid": {"seconds to build": ours["seconds"], "ways": judged(ours["ways"], truth)},
+        "fast-plaid": {"seconds to build": theirs["seconds"], "ways": judged(theirs["ways"], truth)},
+    }
+    options.output.write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps({side: record[side] for side in ("hybrid", "fast-plaid")}, indent=2))
+
+
+def vectors(options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
+    """Return the token vectors of the documents and of the first test queries, as lists of arrays."""
+    import numpy as np
+
+    def kept(name: str) -> dict[str, Any]:
+        place = options.cache / f"{options.set}-{name}"
+        bounds, rows = np.load(place / "bounds.npy"), np.load(place / "vectors.npy", mmap_mode="r")
+        ids = json.loads((place / "ids.json").read_text())
+        return {id: np.array(rows[a:b]) for id, a, b in zip(ids, bounds[:-1], bounds[1:], strict=True)}
+
+    judged_rows = (options.data / options.set / "qrels" / "test.tsv").read_text().splitlines()[1:]
+    wanted = list(dict.fromkeys(row.split("\t")[0] for row in judged_rows))[: options.queries]
+    asked = kept("queries")
+    return list(kept("documents").values()), [asked[id] for id in wanted]
+
+
+def hybrid_ways(documents: list[Any], queries: list[Any]) -> tuple[dict[str, Any], list[list[int]]]:
+    """Return our ways' times and answers, and the true best ten of each query."""
+    import hybrid
+
+    dimension = documents[0].shape[1]
+
+    def opened(place: str, storage: Any) -> Any:
+        branch = hybrid.Multivector(dimension=dimension, name="tokens", storage=storage)
+        made = (hybrid.Document(f"{n:07}", vectors={"tokens": v}) for n, v in enumerate(documents))
+        return hybrid.create(place, made, hybrid.Pipeline([branch], fusion=hybrid.RRF()))
+
+    def asked(index: Any) -> dict[str, Any]:
+        times, found = [], []
+        for vector in [queries[0], *queries]:
+            query = hybrid.Query("", {"tokens": vector})
+            started = time.perf_counter()
+            answer = index.retrieve(query, K)
+            times.append(time.perf_counter() - started)
+            found.append([int(id) for id in answer.ids])
+        return {"ms": statistics.median(times[1:]) * 1e3, "found": found[1:]}
+
+    ways: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        with opened(folder + "/true", "float32") as index:
+            ways["exact, float32"] = asked(index)
+        started = time.perf_counter()
+        opened(folder + "/coded", "residual4").close()
+        seconds = time.perf_counter() - started
+        for probes, depth in [(0, 0), *((p, d) for p in PROBES for d in DEPTHS)]:
+            branch = hybrid.Multivector(dimension=dimension, name="tokens", storage="residual4")
+            name = "exact, 4 bits"
+            if probes:
+                settings: Any = {"search": "plaid", "probes": probes, "candidates": depth}
+                branch = hybrid.Multivector(
+                    dimension=dimension, name="tokens", storage="residual4", **settings
+                )
+                name = f"probes {probes}, candidates {depth}"
+            pipeline = hybrid.Pipeline([branch], fusion=hybrid.RRF())
+            with hybrid.open(folder + "/coded", pipeline=pipeline) as index:
+                ways[name] = asked(index)
+    return {"seconds": round(seconds, 1), "ways": ways}, ways["exact, float32"]["found"]
+
+
+def fast_plaid(documents: list[Any], queries: list[Any]) -> dict[str, Any]:
+    """Return fast-plaid's times and answers."""
+    import torch
+    from fast_plaid import search
+
+    torch.set_num_threads(THREADS)
+    ways: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        index = search.FastPlaid(index=folder, device="cpu")
+        started = time.perf_counter()
+        index.create(documents_embeddings=[torch.from_numpy(each) for each in documents], nbits=4)
+        seconds = time.perf_counter() - started
+        asked = [torch.from_numpy(each)[None] for each in queries]
+        for probes in PROBES:
+            for depth in DEPTHS:
+                times, found = [], []
+                for query in [asked[0], *asked]:
+                    started = time.perf_counter()
+                    answer = index.search(
+                        query, top_k=K, n_full_scores=depth, n_ivf_probe=probes, show_progress=False
+                    )
+                    times.append(time.perf_counter() - started)
+                    found.append([number for number, _ in answer[0]])
+                name = f"probes {probes}, candidates {depth}"
+                ways[name] = {"ms": statistics.median(times[1:]) * 1e3, "found": found[1:]}
+    return {"seconds": round(seconds, 1), "ways": ways}
+
+
+def judged(ways: dict[str, Any], truth: list[list[int]]) -> dict[str, Any]:
+    """Return each way's median milliseconds and its recall of the true best ten."""
+    return {
+        name: {
+            "ms": round(way["ms"], 2),
+            f"recall@{K}": round(
+                sum(len({*found} & {*true}) for found, true in zip(way["found"], truth, strict=True))
+                / (K * len(truth)),
+                4,
+            ),
+        }
+        for name, way in ways.items()
+    }
+
+
+if __name__ == "__main__":
+    main()
