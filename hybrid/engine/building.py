@@ -180,15 +180,16 @@ class _Collected:
         self._bytes += _held(documents) + sum(map(_held, branches.values()))
         self.codecs.collect(branches)
         if self._bytes >= self.limit and self.codecs.ready:
-            self.write()
+            self.write(passing=True)
 
-    def write(self) -> None:
-        """Write what waits."""
+    def write(self, *, passing: bool = False) -> None:
+        """Write what waits; what is ``passing``, or comes after such, is merged in the end."""
         if self._parts:
+            passing = passing or self.written > 0
             self._bytes = 0
             self.written += sum(len(documents) for documents, _ in self._parts)
             # handed over, not kept here: the transaction lets go of each part once it is written
-            self.transaction.add(self._documents(), self._branches(), replace=self.replace)
+            self.transaction.add(self._documents(), self._branches(), replace=self.replace, passing=passing)
 
     def _documents(self) -> DocumentRows:
         return DocumentRows.concat([documents for documents, _ in self._parts])

@@ -80,11 +80,13 @@ class SegmentWriter:
     the file is removed and the writer is of no further use.
 
     ``sources`` are segments that are read to write this one: what was read of them is let go of as
-    the file grows, so that merging does not need their size in memory.
+    the file grows, so that merging does not need their size in memory. A segment that is ``passing``
+    is merged into another before anyone searches it: rows leave out what only makes searching fast.
     """
 
-    def __init__(self, path: Path, sources: Sequence[Segment] = ()) -> None:
+    def __init__(self, path: Path, sources: Sequence[Segment] = (), *, passing: bool = False) -> None:
         self.path = path
+        self.passing = passing
         self._sources = sources
         self._released = 0
         self.info: SegmentInfo | None = None

@@ -67,6 +67,7 @@ class Transaction:
         self._live: dict[str, NDArray[np.bool_]] = {}
         self._merged: set[str] = set()
         self._added: list[tuple[SegmentRecord, Segment]] = []
+        self._passing: set[str] = set()
         self._seen = SeenIds()
         self._settings: Mapping[str, Any] = state.settings
 
@@ -95,13 +96,19 @@ class Transaction:
         self._live |= changed
 
     def add(
-        self, documents: DocumentRows, branches: Mapping[str, HeldRows], *, replace: bool = False
+        self,
+        documents: DocumentRows,
+        branches: Mapping[str, HeldRows],
+        *,
+        replace: bool = False,
+        passing: bool = False,
     ) -> None:
         """Write documents and their branches' rows, in the same order, as one new segment.
 
         The rows are sorted by id here. The file is written and fsynced now; the catalogue names
         it at the commit. No documents: nothing happens. With ``replace``, live documents of
-        ``store.snapshot`` with the same ids are deleted.
+        ``store.snapshot`` with the same ids are deleted. With ``passing``, the segment is merged into
+        another by `consolidate`, which must be called, and is not made ready for searching.
 
         Raises:
             DuplicateIdError: an id is given twice in this transaction, or names a live document.
@@ -127,7 +134,7 @@ class Transaction:
         waiting = dict(branches)
         del branches  # what is written or sorted is let go of at once, if the caller did not keep it
         uuid = uuid4().hex
-        with SegmentWriter(segment_path(self._store.path, uuid)) as out:
+        with SegmentWriter(segment_path(self._store.path, uuid), passing=passing) as out:
             documents.write(out, PREFIX)
             del documents
             for name in list(waiting):
@@ -137,6 +144,8 @@ class Transaction:
                 rows.write(out, name)
                 del rows
         self._register(uuid, out, len(order))
+        if passing:
+            self._passing.add(uuid)
         self._live |= live
         self._seen.add(given)
 
@@ -150,9 +159,10 @@ class Transaction:
 
         """
         for views in _groups(self._added):
-            if len(views) > 1:
+            if len(views) > 1 or views[0].uuid in self._passing:
                 self._write_merged(views, row_types, progress)
                 gone = {view.uuid for view in views}
+                self._passing -= gone
                 self._added = [pair for pair in self._added if pair[0].uuid not in gone]
                 for view in views:
                     with suppress(OSError):  # swept later
@@ -200,6 +210,8 @@ class Transaction:
 
     def _commit(self) -> None:
         """Publish the new state, if there is any change."""
+        if self._passing:
+            raise ValueError(f"segments {sorted(self._passing)} are not made for searching: consolidate")
         changed = self._added or self._live or self._merged or self._settings != self._state.settings
         if changed or self._store.pending:
             self._store.publish(self._next_state(), [segment for _, segment in self._added])

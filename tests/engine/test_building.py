@@ -14,6 +14,7 @@ import pytest
 
 import hybrid
 from hybrid.engine import building
+from hybrid.index.dense import neighbours
 from hybrid.text import Workers
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -75,6 +76,40 @@ def test_memory_cuts_segments_that_are_merged_in_the_end(tmp_path, monkeypatch):
         assert [document.id for document in index.documents()] == sorted(f"d{n}" for n in range(400))
 
 
+@pytest.mark.parametrize("last", [390, 400])
+def test_what_is_merged_in_the_end_is_made_for_searching_once(tmp_path, monkeypatch, last):
+    """Cut by memory, with or without a rest after the last cut."""
+    monkeypatch.setattr("hybrid.index.dense.writing.APPROXIMATE_FROM", 8)
+    dense = hybrid.Dense(model=None, dimension=DIMENSION, index=hybrid.HNSW())
+    pipeline = hybrid.Pipeline(branches=[dense])
+    documents = list(collection())[:last]
+    with hybrid.create(tmp_path / "whole", documents, pipeline) as index:
+        (whole,) = (file.read_bytes() for file in (index.path / "segments").iterdir())
+    monkeypatch.setattr(building, "GROUP_DOCUMENTS", 100)
+    held, cuts, built = building._Collected.add, [], []
+
+    def cut(self, *rows):
+        held(self, *rows)
+        self.write(passing=True)
+        cuts.append(self.written)
+
+    build_graph = neighbours.build
+    monkeypatch.setattr(building._Collected, "add", cut)
+    monkeypatch.setattr(neighbours, "build", lambda *given: built.append(given[1]) or build_graph(*given))
+    with hybrid.create(tmp_path / "cut", documents, pipeline) as index:
+        assert [file.read_bytes() for file in (index.path / "segments").iterdir()] == [whole]
+    assert cuts == [100, 200, 300, last]
+    assert built == [last]
+    del cuts[:], built[:]
+    with hybrid.create(tmp_path / "one", documents[:50], pipeline) as index:
+        assert len(index.search(vectors("dense"), k=3)) == 3
+    assert (cuts, built) == ([50], [50])
+
+
+def vectors(branch):
+    return hybrid.Query("", vectors={branch: np.ones(DIMENSION, np.float32)})
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("change", ["add", "update"])
 def test_an_id_given_twice_is_named_with_both_places(tmp_path, monkeypatch, threads, change):
@@ -125,6 +160,7 @@ import os, signal, sys, time
 sys.path.insert(0, {root!r})
 import hybrid
 from hybrid.engine import building
+from hybrid.index.dense import neighbours
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 building.GROUP_DOCUMENTS = 10
 building.ALONE = 0

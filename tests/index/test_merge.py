@@ -108,6 +108,21 @@ def test_a_transaction_merges_what_it_added_before_anyone_sees_it(store, make, p
         reader.snapshot.verify()
 
 
+def test_what_is_not_made_for_searching_is_never_committed(store, make, int_rows):
+    def put(change, id):
+        rows = {"n": int_rows(np.array([1], np.int64))}
+        change.add(DocumentRows.from_documents([make(id)]), rows, passing=True)
+
+    files = len(list((store.path / "segments").iterdir()))
+    with pytest.raises(ValueError, match="consolidate"), store.transaction() as change:
+        put(change, "d")
+    assert len(list((store.path / "segments").iterdir())) == files
+    with store.transaction() as change:
+        put(change, "d")
+        change.consolidate({"n": int_rows})
+    assert store.snapshot.find(["d"])[0] >= 0
+
+
 def test_a_failed_transaction_leaves_no_merged_file(store, make, put, int_rows):
     before = sorted(path.name for path in (store.path / "segments").iterdir())
     with pytest.raises(KeyError), store.transaction() as change:  # noqa: PT012

@@ -48,7 +48,7 @@ class TextRows:
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Index the texts with Lucene, and write its files."""
-        _write(build((text.decode() for text in self.texts), self.analysis), self.analysis, out, prefix)
+        _write((text.decode() for text in self.texts), self.analysis, out, prefix)
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
@@ -63,7 +63,7 @@ class TextRows:
     ) -> None:
         """Index rows of segments anew, given as positions in their concatenation, one text at a time."""
         analysis = analysis_of(parts, prefix)
-        _write(build(cls.stream(parts, prefix, order), analysis), analysis, out, prefix)
+        _write(cls.stream(parts, prefix, order), analysis, out, prefix)
 
     @classmethod
     def stream(cls, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64]) -> Iterator[str]:
@@ -80,7 +80,7 @@ class ImpactRows(TextRows):
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Index the texts with Lucene, and write its files and the texts."""
-        _write(build((text.decode() for text in self.texts), IMPACTS), IMPACTS, out, prefix)
+        _write((text.decode() for text in self.texts), IMPACTS, out, prefix)
         self.texts.write(out, f"{prefix}/texts")
 
     @classmethod
@@ -88,7 +88,7 @@ class ImpactRows(TextRows):
         cls, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
     ) -> None:
         """Index rows of segments anew, given as positions in their concatenation, one text at a time."""
-        _write(build(cls.stream(parts, prefix, order), IMPACTS), IMPACTS, out, prefix)
+        _write(cls.stream(parts, prefix, order), IMPACTS, out, prefix)
         Strings.merge(cls._kept(parts, prefix), order, out, f"{prefix}/texts")
 
     @classmethod
@@ -111,9 +111,10 @@ def lucene_files(segment: Segment, prefix: str) -> Files:
     return read_files(segment, f"{prefix}/lucene")
 
 
-def _write(files: Files, analysis: str, out: SegmentWriter, prefix: str) -> None:
+def _write(texts: Iterator[str], analysis: str, out: SegmentWriter, prefix: str) -> None:
     out.add(f"{prefix}/analysis", np.frombuffer(analysis.encode(), np.uint8))
-    write_files(files, out, f"{prefix}/lucene")
+    if not out.passing:
+        write_files(build(texts, analysis), out, f"{prefix}/lucene")
 
 
 def _many(columns: Sequence[Strings], order: NDArray[np.int64]) -> Iterator[str]:

@@ -163,7 +163,8 @@ def _write(parts: Sequence[TokenRows], order: NDArray[np.int64], out: SegmentWri
         if len(codec.centroids):
             codes = np.concatenate([np.empty(0, np.uint16), *pieces("codes")])
             out.add(f"{prefix}/codes", codes)
-            _write_lists(codes, bounds_of(sizes), len(codec.centroids), out, prefix)
+            if not out.passing:
+                _write_lists(codes, bounds_of(sizes), len(codec.centroids), out, prefix)
 
 
 def _write_lists(
