@@ -8,43 +8,27 @@ judgements: they show what fusing could win, and choose nothing.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 from provenance import provenance
+from sets import opened, parser
 
 import hybrid
 from hybrid.evaluation import Diagnosis, diagnose
 
-HERE = Path(__file__).resolve().parent
 SETS = ("scifact", "cranfield", "cosqa", "xquad/en", "qmsum-longembed")
 DEPTHS = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 
 def main() -> None:
     """Parse, measure, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets")
-    parser.add_argument("--indexes", type=Path, help="a folder of indexes by set, to be reused")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "diagnosis.json")
-    options = parser.parse_args()
+    options = parser(__doc__, SETS, "diagnosis.json").parse_args()
     record: dict[str, Any] = {**provenance(), "measure": "nDCG@10", "results": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.sets:
-            path = (options.indexes or Path(folder)) / name.replace("/", "-")
-            if not path.exists():
-                hybrid.create(path, hybrid.read(options.data / name)).close()
-            queries = hybrid.read_queries(options.data / name)
-            qrels = hybrid.read_qrels(options.data / name / "qrels" / "test.tsv")
-            with hybrid.open(path) as index:
-                record["results"][name] = figures(diagnose(index, queries, qrels, depths=DEPTHS))
-            print(name, json.dumps(record["results"][name]["oracle"]), flush=True)
+    for name, index, folder in opened(options):
+        queries, qrels = hybrid.read_queries(folder), hybrid.read_qrels(folder / "qrels" / "test.tsv")
+        record["results"][name] = figures(diagnose(index, queries, qrels, depths=DEPTHS))
+        print(name, json.dumps(record["results"][name]["oracle"]), flush=True)
     options.output.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -9,19 +9,16 @@ Each is chosen on the test judgements of all sets but one, and measured on that 
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from provenance import provenance
+from sets import opened, parser
 
 import hybrid
 from hybrid.evaluation import Scores, Setting
 
-HERE = Path(__file__).resolve().parent
 SETS = ("scifact", "cranfield", "cosqa", "xquad/en", "qmsum-longembed")
 ALPHAS = np.round(np.arange(21) / 20, 2)
 WAYS = {
@@ -46,26 +43,14 @@ FEATURES = (
 
 def main() -> None:
     """Parse, measure, learn, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets")
-    parser.add_argument("--indexes", type=Path, help="a folder of indexes by set, to be reused")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "rules.json")
-    options = parser.parse_args()
+    options = parser(__doc__, SETS, "rules.json").parse_args()
     record, learnt, ways = provenance(), {}, {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.sets:
-            path = (options.indexes or Path(folder)) / name.replace("/", "-")
-            if not path.exists():
-                hybrid.create(path, hybrid.read(options.data / name)).close()
-            qrels = hybrid.read_qrels(options.data / name / "qrels" / "test.tsv")
-            with hybrid.open(path) as index:
-                scores = Scores.of(index, hybrid.read_queries(options.data / name), qrels)
-            ways[name] = by_way(scores)
-            learnt[name] = features(scores), by_alpha(scores, hybrid.TM2C2(), 1.0)
-            print(name, {way: float(curve.max()) for way, curve in ways[name].items()}, flush=True)
+    for name, index, folder in opened(options):
+        qrels = hybrid.read_qrels(folder / "qrels" / "test.tsv")
+        scores = Scores.of(index, hybrid.read_queries(folder), qrels)
+        ways[name] = by_way(scores)
+        learnt[name] = features(scores), by_alpha(scores, hybrid.TM2C2(), 1.0)
+        print(name, {way: float(curve.max()) for way, curve in ways[name].items()}, flush=True)
     record |= {
         "measure": "nDCG@10",
         "branches": {

@@ -10,43 +10,29 @@ queries, searching included.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from provenance import provenance
+from sets import opened, parser
 
 import hybrid
 from hybrid.evaluation import Grid, Run, evaluate, settings, tune, variants
 
-HERE = Path(__file__).resolve().parent
 SETS = ("scifact", "cranfield", "cosqa", "qmsum-longembed", "xquad/en")
 
 
 def main() -> None:
     """Parse, measure, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets")
-    parser.add_argument("--indexes", type=Path, help="a folder of indexes by set, to be reused")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "tuning.json")
-    options = parser.parse_args()
+    options = parser(__doc__, SETS, "tuning.json").parse_args()
     record: dict[str, Any] = {**provenance(), "measure": "nDCG@10", "results": {}}
-    with tempfile.TemporaryDirectory() as folder:
-        for name in options.sets:
-            path = (options.indexes or Path(folder)) / name.replace("/", "-")
-            if not path.exists():
-                hybrid.create(path, hybrid.read(options.data / name)).close()
-            with hybrid.open(path) as index:
-                record["results"][name] = measured(index, options.data / name)
-                if name == "scifact":
-                    record["time"] = timed(index, options.data / name)
-            print(name, json.dumps(record["results"][name]), flush=True)
+    for name, index, folder in opened(options):
+        record["results"][name] = measured(index, folder)
+        if name == "scifact":
+            record["time"] = timed(index, folder)
+        print(name, json.dumps(record["results"][name]), flush=True)
     options.output.write_text(json.dumps(record, indent=2) + "\n")
     print(record.get("time"))
 

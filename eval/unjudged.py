@@ -10,20 +10,18 @@ not hold is in rules.py.
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from provenance import provenance
+from sets import opened, parser
 
 import hybrid
 from hybrid.evaluation import Scores, Setting, tune_unjudged
 
-HERE = Path(__file__).resolve().parent
 SETS = ("scifact", "cranfield", "cosqa", "xquad/en", "qmsum-longembed", "xquad/zh")
 
 ALPHAS = np.round(np.arange(21) / 20, 2)
@@ -31,25 +29,13 @@ ALPHAS = np.round(np.arange(21) / 20, 2)
 
 def main() -> None:
     """Parse, measure, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, required=True, help="the folder that holds the sets")
-    parser.add_argument("--indexes", type=Path, help="a folder of indexes by set, to be reused")
-    parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "unjudged.json")
-    options = parser.parse_args()
+    asked = parser(__doc__, SETS, "unjudged.json")
+    asked.add_argument("--seeds", nargs="+", type=int, default=[0])
+    options = asked.parse_args()
     record, results = provenance(), {}
-    with tempfile.TemporaryDirectory() as folder:
-        indexes = options.indexes or Path(folder)
-        for name in options.sets:
-            path = indexes / name.replace("/", "-")
-            if not path.exists():
-                hybrid.create(path, hybrid.read(options.data / name), pipeline(name)).close()
-            with hybrid.open(path) as index:
-                results[name] = measured(index, options.data / name, options.seeds)
-            print(name, json.dumps(results[name]), flush=True)
+    for name, index, folder in opened(options, pipeline):
+        results[name] = measured(index, folder, options.seeds)
+        print(name, json.dumps(results[name]), flush=True)
     record |= {"measure": "nDCG@10", "results": results}
     options.output.write_text(json.dumps(record, indent=2) + "\n")
 
