@@ -40,6 +40,7 @@ from hybrid.engine import (
 )
 from hybrid.errors import (
     BranchError,
+    ConflictError,
     CorpusError,
     CorruptIndexError,
     DocumentError,
@@ -75,6 +76,7 @@ from hybrid.fusion import (
     Weighted,
     ZScore,
 )
+from hybrid.index import MergePolicy
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
 from hybrid.remote import Secret
 from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank
@@ -98,7 +100,7 @@ from hybrid.version import __version__
 
 __all__ = [
     # an index
-    "create", "open", "HybridIndex", "Stats",
+    "create", "open", "HybridIndex", "Stats", "MergePolicy",
     # documents and queries
     "read", "read_queries", "read_qrels", "Document", "Query",
     "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Words",
@@ -120,7 +122,7 @@ __all__ = [
     "EmbeddingCache", "SQLiteCache", "RedisCache", "Secret",
     # errors
     "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
-    "PipelineError", "NotFoundError", "EncoderError", "FingerprintError", "RemoteError",
+    "PipelineError", "NotFoundError", "ConflictError", "EncoderError", "FingerprintError", "RemoteError",
     "PartialEncodingError", "BranchError", "StorageError",
     "NotAnIndexError", "IndexExistsError", "FormatError", "CorruptIndexError", "IndexLockedError",
     "ReadOnlyError", "MissingDependencyError",

@@ -10,6 +10,7 @@ Every error that this package raises on purpose is a ``HybridError``::
     │   ├── FilterError          a ``where`` filter is malformed
     │   └── PipelineError        a pipeline or recipe is malformed
     ├── NotFoundError            an id is not in the index (also a KeyError)
+    ├── ConflictError            a document does not have the version that a change expects
     ├── EncoderError             an encoder failed, or returned unusable vectors
     │   ├── FingerprintError     an encoder differs from the one the index was built with
     │   ├── RemoteError          a service over HTTP failed, or refused a request
@@ -69,6 +70,26 @@ class NotFoundError(HybridError, KeyError):
     def __str__(self) -> str:
         """Return the message itself (``KeyError`` would quote it)."""
         return str(self.args[0]) if self.args else ""
+
+
+class ConflictError(HybridError):
+    """A document does not have the version that a change expects.
+
+    ``id``: which. ``expected`` and ``found``: versions, None for a document that is not in the index.
+    """
+
+    def __init__(self, id: str, expected: int | None, found: int | None) -> None:
+        """Take the document's id and both versions."""
+        self.id, self.expected, self.found = id, expected, found
+        wanted = "not to be in the index" if expected is None else f"to have version {expected}"
+        there = "it is not in the index" if found is None else f"its version is {found}"
+        super().__init__(
+            f"document {id!r} was expected {wanted}, but {there}; nothing was changed: read it again, and "
+            "repeat the change if it is still wanted"
+        )
+
+    def __reduce__(self) -> tuple[type[ConflictError], tuple[str, int | None, int | None]]:
+        return type(self), (self.id, self.expected, self.found)
 
 
 class EncoderError(HybridError):

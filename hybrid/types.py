@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -35,7 +36,8 @@ class Document:
     ``metadata`` is a JSON object (nested objects are filtered by dotted paths). ``vectors`` may
     hold ready-made dense vectors by branch name; a branch without one encodes the text itself.
     ``image`` is the content of an image file, for a `Dense` branch that looks at images; the index does not
-    keep it.
+    keep it. ``expires``: the time from which on it is not found any more (a datetime with a time zone, or
+    seconds since 1970; whole seconds are kept, rounded down).
     """
 
     id: str
@@ -44,6 +46,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     vectors: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     image: bytes | None = field(default=None, compare=False, repr=False)
+    expires: datetime | float | None = field(default=None, repr=False)
 
     @property
     def content(self) -> str:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import hybrid
 from hybrid.cli import show
@@ -48,9 +48,10 @@ def add(options: argparse.Namespace) -> None:
 
 
 def delete(options: argparse.Namespace) -> None:
-    """``hybrid delete INDEX ID...``."""
+    """``hybrid delete INDEX ID...`` or ``hybrid delete INDEX --where JSON``."""
+    missing: Literal["error", "ignore"] = "ignore" if options.missing_ok else "error"
     with hybrid.open(options.index, "w", check_encoders=False) as index:
-        count = index.delete(options.ids, missing="ignore" if options.missing_ok else "error")
+        count = index.delete(options.ids or None, where=_where(options), missing=missing)
         show.line(f"{show.count(count, 'document')} deleted; {len(index):,} left")
 
 

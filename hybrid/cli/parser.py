@@ -49,8 +49,9 @@ def _writing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     add = _command(commands, "add", "add a corpus to an index")
     add.add_argument("corpus", metavar="CORPUS", help=_CORPUS)
     add.add_argument("--update", action="store_true", help="replace documents whose ids are there")
-    delete = _command(commands, "delete", "delete documents by id")
-    delete.add_argument("ids", metavar="ID", nargs="+", help="ids of documents")
+    delete = _command(commands, "delete", "delete documents, by id or by a filter")
+    delete.add_argument("ids", metavar="ID", nargs="*", help="ids of documents")
+    delete.add_argument("--where", metavar="JSON", help='a filter, such as \'{"year": {"$lt": 2000}}\'')
     delete.add_argument("--missing-ok", action="store_true", help="skip ids that are not in the index")
 
 

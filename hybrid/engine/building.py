@@ -232,6 +232,21 @@ def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Do
             )
 
 
+def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline) -> Document:
+    """Return one document, checked as `add_documents` checks each before any work is done on it.
+
+    Raises:
+        DocumentError: it cannot be accepted.
+    """
+    given: Iterable[Document] = _documents([document])
+    if pipeline.passages is not None:
+        given = _uncut(given)
+    (whole,) = given
+    check_documents([whole])
+    _check_vectors(whole, pipeline.stores)
+    return whole
+
+
 def _uncut(documents: Iterable[Document]) -> Iterator[Document]:
     """Refuse what cannot be cut into passages."""
     for document in documents:

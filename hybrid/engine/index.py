@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from hybrid.engine.building import MEMORY, add_documents, row_types
+from hybrid.engine.changing import check_versions, merge_tiers, to_delete
 from hybrid.engine.checks import checked_id, checked_list
+from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.reader import Reader
 from hybrid.engine.result import Result
-from hybrid.errors import FingerprintError, InputError, NotFoundError
+from hybrid.errors import FingerprintError, InputError
 from hybrid.fusion import Fusion
-from hybrid.types import Document, Progress, Query
+from hybrid.index import MergePolicy, Snapshot, Store, Transaction
+from hybrid.pipeline import Pipeline
+from hybrid.types import Document, Progress, Query, Reranker
 
 if TYPE_CHECKING:  # asyncio is loaded when it is used
     from hybrid.engine.asynchronous import Source
+    from hybrid.engine.stream import Stream
 
 
 class HybridIndex(Reader):
-    """One index, open for reading or for writing; made by `hybrid.create` and `hybrid.open`."""
+    """One index, open for reading or for writing; made by `hybrid.create` and `hybrid.open`.
+
+    Segments are merged after a change as the index's `MergePolicy` says.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        encoders: EncoderSet,
+        rerankers: Mapping[str, Reranker],
+        merging: MergePolicy | None = None,
+    ) -> None:
+        """Wrap an open store; use `hybrid.create` or `hybrid.open` instead."""
+        super().__init__(store, pipeline, encoders, rerankers)
+        self._merging = merging
 
     def add(
         self,
@@ -30,7 +51,8 @@ class HybridIndex(Reader):
     ) -> int:
         """Add documents in one atomic commit; return how many.
 
-        ``memory``: how many bytes of documents and rows may be held meanwhile (512 MiB).
+        ``memory``: how many bytes of documents and rows may be held meanwhile (512 MiB). When this
+        returns, the documents are on the disk.
 
         Raises:
             DuplicateIdError: an id appears twice or is already in the index.
@@ -45,9 +67,17 @@ class HybridIndex(Reader):
         progress: Progress | None = None,
         *,
         memory: int = MEMORY,
+        if_version: Mapping[str, int | None] | None = None,
     ) -> int:
-        """Add documents, replacing those of the same ids, in one atomic commit; return how many."""
-        return self._add(documents, progress, memory, replace=True)
+        """Add documents, replacing those of the same ids, in one atomic commit; return how many.
+
+        ``if_version``: versions by id (see `version`) that documents of the index must have, or nothing is
+        changed; None stands for a document that must not be there.
+
+        Raises:
+            ConflictError: a document has another version; the error says which.
+        """
+        return self._add(documents, progress, memory, replace=True, if_version=if_version)
 
     async def asearch(
         self,
@@ -96,32 +126,68 @@ class HybridIndex(Reader):
         return await changed(partial(self.add, memory=memory), documents, progress)
 
     async def aupdate(
-        self, documents: Source, progress: Progress | None = None, *, memory: int = MEMORY
+        self,
+        documents: Source,
+        progress: Progress | None = None,
+        *,
+        memory: int = MEMORY,
+        if_version: Mapping[str, int | None] | None = None,
     ) -> int:
         """Do what `update` does, as `aadd` does it."""
         from hybrid.engine.asynchronous import changed
 
-        return await changed(partial(self.update, memory=memory), documents, progress)
+        update = partial(self.update, memory=memory, if_version=if_version)
+        return await changed(update, documents, progress)
 
-    def delete(self, ids: Iterable[str], *, missing: Literal["error", "ignore"] = "error") -> int:
-        """Delete documents by id in one atomic commit; return how many were there.
+    def delete(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        where: Mapping[str, Any] | None = None,
+        missing: Literal["error", "ignore"] = "error",
+        if_version: Mapping[str, int | None] | None = None,
+    ) -> int:
+        """Delete documents in one atomic commit: by id, or those that a filter finds; return how many.
+
+        ``where``: as for `search`; ``{}`` finds every document. ``if_version``: as for `update`.
 
         Raises:
             NotFoundError: an id is not in the index, unless ``missing`` is "ignore".
+            FilterError: the filter is malformed.
+            ConflictError: a document has another version.
         """
         if missing not in ("error", "ignore"):
             raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
-        wanted = list(dict.fromkeys(map(checked_id, checked_list("ids", ids))))
-        with self._writing, self._store.transaction() as transaction:
-            found = self._store.snapshot.find(wanted)
-            if missing == "error" and (found < 0).any():
-                absent = wanted[int((found < 0).argmax())]
-                raise NotFoundError(
-                    f"document {absent!r} is not in the index; nothing was deleted "
-                    "(missing='ignore' skips ids that are not there)"
-                )
-            transaction.delete(found[found >= 0])
-        return int((found >= 0).sum())
+        if (ids is None) == (where is None):
+            raise InputError("give either ids or where to delete, and not both")
+        wanted = [] if ids is None else list(dict.fromkeys(map(checked_id, checked_list("ids", ids))))
+        with self._changing() as (transaction, snapshot):
+            check_versions(snapshot, if_version)
+            if where is not None:
+                doomed = snapshot.mask(where).docnums(snapshot)
+            else:
+                doomed = to_delete(snapshot, wanted, ignore_missing=missing == "ignore")
+            transaction.delete(doomed)
+        return len(doomed)
+
+    def expire(self) -> int:
+        """Delete for good, in one commit, the documents whose time is over; return how many.
+
+        They are not found anyway, and every other change deletes them as well.
+        """
+        with self._changing() as (transaction, _):
+            return transaction.delete_expired()
+
+    def stream(self, every: int = 1000, seconds: float = 1.0) -> Stream:
+        """Return a `Stream`: changes one by one, from any threads, that are committed in groups.
+
+        A group is committed when it holds ``every`` changes, and at the latest ``seconds`` after its first
+        one came; with 0, as soon as the commit before has ended. Each change gives a future, which is done
+        when the change is on the disk. Use it in a ``with`` block, at whose end everything is committed.
+        """
+        from hybrid.engine.stream import Stream
+
+        return Stream(self, every, seconds)
 
     def optimize(self, progress: Progress | None = None) -> bool:
         """Merge all segments into one and win back the space of deleted documents.
@@ -148,18 +214,40 @@ class HybridIndex(Reader):
         memory: int,
         *,
         replace: bool,
+        if_version: Mapping[str, int | None] | None = None,
     ) -> int:
-        with self._writing, self._store.transaction() as transaction:
-            return add_documents(
-                transaction,
-                self._store.snapshot,
-                documents,
-                self._pipeline,
-                self._encoders,
-                replace=replace,
-                progress=progress,
-                memory=memory,
-            )
+        with self._changing() as (transaction, snapshot):
+            check_versions(snapshot, if_version)
+            return self._put(transaction, snapshot, documents, progress, memory, replace=replace)
+
+    def _put(
+        self,
+        transaction: Transaction,
+        snapshot: Snapshot,
+        documents: Iterable[Document | Mapping[str, Any]],
+        progress: Progress | None = None,
+        memory: int = MEMORY,
+        *,
+        replace: bool = True,
+    ) -> int:
+        return add_documents(
+            transaction,
+            snapshot,
+            documents,
+            self._pipeline,
+            self._encoders,
+            replace=replace,
+            progress=progress,
+            memory=memory,
+        )
+
+    @contextmanager
+    def _changing(self) -> Iterator[tuple[Transaction, Snapshot]]:
+        """Give a transaction and the snapshot that it changes; merge segments after its commit."""
+        with self._writing:
+            with self._store.transaction() as transaction:
+                yield transaction, self._store.snapshot
+            merge_tiers(self._store, self._pipeline, self._merging)
 
     def _check_replaced(self, settings: Mapping[str, Any]) -> None:
         """Refuse a generation whose data this pipeline and these encoders cannot search."""

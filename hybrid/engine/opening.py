@@ -11,10 +11,13 @@ from hybrid.engine.building import MEMORY
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
 from hybrid.errors import FingerprintError, InputError, PipelineError
-from hybrid.index import Store
+from hybrid.index import MergePolicy, Store
 from hybrid.pipeline import Pipeline, from_dict, to_dict
 from hybrid.types import Document, Encoder, Progress, Reranker
 from hybrid.version import __version__
+
+MERGING = MergePolicy()
+"""When segments are merged, if nothing else is said."""
 
 
 def create(
@@ -28,6 +31,7 @@ def create(
     progress: Progress | None = None,
     memory: int = MEMORY,
     cache: CacheSetting = None,
+    merging: MergePolicy | None = MERGING,
 ) -> HybridIndex:
     """Create an index in the folder ``path``, and return it open for writing.
 
@@ -39,7 +43,7 @@ def create(
     ``cache``: where embeddings of documents are kept, so that no text is encoded twice, not even after a
     crash: a file's path, a ``redis://`` URL, a `SQLiteCache`, a `RedisCache`, or "off". Without it
     ``HYBRID_CACHE`` says (`hybrid.encoders.caching.choose_cache`), else it is a file in the user's cache
-    folder, of at most 4 GiB.
+    folder, of at most 4 GiB. ``merging``: when segments are merged after changes; None: only by `optimize`.
 
     Raises:
         IndexExistsError: there is an index and ``overwrite`` is not set.
@@ -55,7 +59,7 @@ def create(
         "created_by": __version__,
     }
     with Store.creating(path, settings, overwrite=overwrite) as store:
-        index = HybridIndex(store, pipeline, encoder_set, rerankers or {})
+        index = HybridIndex(store, pipeline, encoder_set, rerankers or {}, merging)
         index.add(documents, progress, memory=memory)
     return index
 
@@ -69,13 +73,14 @@ def open(
     rerankers: Mapping[str, Reranker] | None = None,
     check_encoders: bool = True,
     cache: CacheSetting = None,
+    merging: MergePolicy | None = MERGING,
 ) -> HybridIndex:
     """Open the index in the folder ``path``: ``mode`` "r" to search, "w" to change it as well.
 
     ``pipeline`` replaces the stored one for this session: it may differ in everything that the
     stored data does not depend on (k1 and b, fusion, rerankers, depth), and leave branches out
     when reading. Encoders are loaded and checked against the index now, or, with
-    ``check_encoders=False``, when they are first needed. ``cache``: as for `create`.
+    ``check_encoders=False``, when they are first needed. ``cache``, ``merging``: as for `create`.
 
     Raises:
         NotAnIndexError: the folder holds no index.
@@ -101,7 +106,7 @@ def open(
     except BaseException:
         store.close()
         raise
-    return HybridIndex(store, chosen, encoder_set, rerankers or {})
+    return HybridIndex(store, chosen, encoder_set, rerankers or {}, merging)
 
 
 def _checked_pipeline(pipeline: Pipeline) -> Pipeline:

@@ -79,6 +79,18 @@ class Reader:
         snapshot = self._store.snapshot
         return self._document(snapshot, snapshot.docnum(checked_id(id)))
 
+    def version(self, id: str) -> int:
+        """Return the version of a document: the generation whose commit wrote it, as it is now.
+
+        A change may ask for it (``if_version``). To change what you have read, ask for the version first: if
+        the document changes in between, yours is the older one, and the change is refused.
+
+        Raises:
+            NotFoundError: there is no such document.
+        """
+        snapshot = self._store.snapshot
+        return snapshot.versions([snapshot.docnum(checked_id(id))])[0]
+
     def documents(self) -> Iterator[Document]:
         """Iterate over the live documents in order of their ids, as they would have to be added again."""
         snapshot = self._store.snapshot

@@ -8,12 +8,14 @@ from hybrid.index.rows import HeldRows, Merging, Rows, RowType
 from hybrid.index.segment import Segment, SegmentInfo, SegmentWriter
 from hybrid.index.snapshot import Mask, SegmentView, Snapshot
 from hybrid.index.store import Store
+from hybrid.index.tiers import MergePolicy
 from hybrid.index.transaction import Transaction
 
 __all__ = [
     "FORMAT_VERSION",
     "DocumentRows",
     "Mask",
+    "MergePolicy",
     "HeldRows",
     "Merging",
     "RowType",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import CorruptIndexError, DocumentError, DuplicateIdError
 from hybrid.index import metadata
+from hybrid.index.lives import Lives, check_expiry
 from hybrid.index.messages import shown
 from hybrid.index.segment import Segment, SegmentWriter
 from hybrid.index.strings import Strings
@@ -34,14 +36,16 @@ _INTEGER_BITS = 1024
 class DocumentRows:
     """The stored fields of n documents: ids, titles, texts and metadata (canonical JSON), in UTF-8.
 
-    Ready-made vectors are not kept here: they belong to the branches that use them. Written to a
-    segment, the rows also write the columns that filters read; those are derived, never merged.
+    ``lives``: which commit wrote each document, and when it expires. Ready-made vectors are not kept
+    here: they belong to the branches that use them. Written to a segment, the rows also write the columns
+    that filters read; those are derived, never merged.
     """
 
     ids: Strings
     titles: Strings
     texts: Strings
     metadata: Strings
+    lives: Lives = field(kw_only=True)
 
     @classmethod
     def from_documents(cls, documents: Sequence[Document]) -> Self:
@@ -51,6 +55,7 @@ class DocumentRows:
             Strings.of([document.title.encode() for document in documents]),
             Strings.of([document.text.encode() for document in documents]),
             Strings.of([_canonical(document.metadata) for document in documents]),
+            lives=Lives.of([document.expires for document in documents]),
         )
 
     def __len__(self) -> int:
@@ -58,18 +63,24 @@ class DocumentRows:
 
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the rows at these positions, in this order."""
-        return type(self)(*(column.take(order) for column in self._columns()))
+        return type(self)(*(column.take(order) for column in self._columns()), lives=self.lives.take(order))
+
+    def written_by(self, generation: int) -> Self:
+        """Return the rows as those of the commit that makes this generation."""
+        return dataclasses.replace(self, lives=self.lives.written_by(generation))
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
         """Write the four columns, and the columns that filters read under ``f"{prefix}/fields"``."""
         for name, column in zip(_COLUMNS, self._columns(), strict=True):
             column.write(out, f"{prefix}/{name}")
+        self.lives.write(out, prefix)
         metadata.write(out, f"{prefix}/fields", (json.loads(text) for text in self.metadata))
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
         """Return the rows of a segment, sharing its memory."""
-        return cls(*(Strings.read(segment, f"{prefix}/{name}") for name in _COLUMNS))
+        columns = [Strings.read(segment, f"{prefix}/{name}") for name in _COLUMNS]
+        return cls(*columns, lives=Lives.read(segment, prefix, len(columns[0])))
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -77,7 +88,7 @@ class DocumentRows:
         if len(parts) == 1:
             return parts[0]
         columns = zip(*(part._columns() for part in parts), strict=True)
-        return cls(*(Strings.concat(column) for column in columns))
+        return cls(*map(Strings.concat, columns), lives=Lives.concat([part.lives for part in parts]))
 
     @classmethod
     def merge(
@@ -88,7 +99,9 @@ class DocumentRows:
             Strings.merge(
                 [Strings.read(part, f"{prefix}/{name}") for part in parts], order, out, f"{prefix}/{name}"
             )
-        sizes = [len(cls.read(part, prefix)) for part in parts]
+        rows = [cls.read(part, prefix) for part in parts]
+        Lives.concat([part.lives for part in rows]).take(order).write(out, prefix)
+        sizes = [len(part) for part in rows]
         places = np.full(sum(sizes), -1, np.int64)
         places[order] = np.arange(len(order))
         metadata.merge(parts, f"{prefix}/fields", np.split(places, np.cumsum(sizes)[:-1]), out)
@@ -132,6 +145,7 @@ class DocumentRows:
                 text=self.texts[position].decode(),
                 title=self.titles[position].decode(),
                 metadata=json.loads(stored) if (stored := self.metadata[position]) != b"{}" else {},
+                expires=self.lives.expiry(position),
             )
         except ValueError as error:  # undecodable bytes or JSON
             raise CorruptIndexError(
@@ -166,8 +180,10 @@ def check_documents(documents: Sequence[Document], first: int = 0) -> None:
             )
         _check_id(document.id, position)
         name = f"document {position} ({document.id!r})"
-        for field in ("title", "text"):
-            _check_text(getattr(document, field), f"{name}: {field}")
+        for part in ("title", "text"):
+            _check_text(getattr(document, part), f"{name}: {part}")
+        if document.expires is not None:
+            check_expiry(document.expires, name)
         if not isinstance(document.metadata, Mapping):
             raise DocumentError(f"{name}: metadata must be a mapping, got {shown(document.metadata)}")
         for path, value in _walk(document.metadata, (), name):

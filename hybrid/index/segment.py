@@ -35,7 +35,8 @@ from numpy.typing import DTypeLike, NDArray
 from hybrid.errors import CorruptIndexError, FormatError, StorageError
 from hybrid.index.files import map_file, sync_folder
 
-SEGMENT_VERSION = 2
+SEGMENT_VERSION = 3
+OLDEST_VERSION = 2  # knew no versions and expiries of documents (see ``lives``); merging writes it anew
 ALIGNMENT = 64
 DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"})
 """What an array may hold: booleans, integers and floats; never Python objects."""
@@ -63,7 +64,7 @@ class SegmentInfo:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """Where one array lies in the file."""
+    """Where one array lies."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -199,8 +200,7 @@ class SegmentWriter:
 class Segment:
     """An open segment file: a read-only mapping from names to arrays that lie in one mmap.
 
-    Arrays stay valid as long as anything refers to them, even after the file was unlinked. Safe to
-    use from several threads.
+    Arrays stay valid as long as anything refers to them, even after the file was unlinked. Thread-safe.
     """
 
     def __init__(self, path: Path, memory: mmap.mmap, entries: dict[str, _Entry], info: SegmentInfo) -> None:
@@ -252,13 +252,17 @@ class Segment:
         return array.reshape(entry.shape)
 
     def __contains__(self, name: object) -> bool:
-        """Return whether an array of that name is there."""
         return name in self._entries
 
     @property
     def size(self) -> int:
         """The size of the file in bytes."""
         return self.info.bytes
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the file has an older format than those that are written now."""
+        return bool(_HEADER.unpack_from(self._memory, 0)[1] < SEGMENT_VERSION)
 
     def names(self) -> list[str]:
         """Return the names of all arrays, in the order in which they were written."""
@@ -285,10 +289,7 @@ class Segment:
                     raise _corrupt(self.path, f"array {name!r} does not match its checksum")
 
     def cached(self, key: str, build: Callable[[], _T]) -> _T:
-        """Return ``build()``, called at most once per key in this segment's life, thread-safely.
-
-        For what is derived from the arrays and costs something: decoded dictionaries, searchers.
-        """
+        """Return ``build()``, called at most once per key in this segment's life, thread-safely."""
         with self._lock:
             lock = self._locks.setdefault(key, threading.RLock())
         with lock:
@@ -303,9 +304,10 @@ def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _E
     start, version = _HEADER.unpack_from(memory, 0)
     if start != _START or any(memory[12 : _HEADER.size]):
         raise _corrupt(path, "it does not begin like a segment file")
-    if version != SEGMENT_VERSION:
+    if not OLDEST_VERSION <= version <= SEGMENT_VERSION:
         raise FormatError(
-            f"the segment file {path} has format version {version}, this release reads {SEGMENT_VERSION}; "
+            f"the segment file {path} has format version {version}, and this release reads "
+            f"{OLDEST_VERSION} to {SEGMENT_VERSION}; "
             + ("upgrade hybrid-retrieval" if version > SEGMENT_VERSION else "build the index anew")
         )
     again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)

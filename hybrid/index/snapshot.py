@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from hybrid.index.catalog import SegmentRecord, State
 from hybrid.index.documents import PREFIX, DocumentRows
 from hybrid.index.filters import evaluate, parse_filter
 from hybrid.index.folder import segment_path
+from hybrid.index.lives import NEVER
 from hybrid.index.segment import Segment
 from hybrid.types import Docnums, Document
 
@@ -46,6 +47,20 @@ class SegmentView:
         """How many documents are not deleted."""
         return self.size if self.live is None else int(np.count_nonzero(self.live))
 
+    @property
+    def mortal(self) -> bool:
+        """Whether any of its documents has an expiry."""
+        return f"{PREFIX}/expires" in self.segment
+
+    def at(self, time: int) -> SegmentView:
+        """Return the view without the documents that have expired at a time (seconds since 1970)."""
+        if not self.mortal:
+            return self
+        gone = self.documents.lives.expires <= time
+        live = ~gone if self.live is None else self.live & ~gone
+        live.flags.writeable = False
+        return replace(self, live=live)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
@@ -57,6 +72,14 @@ class Mask:
 
     parts: tuple[NDArray[np.bool_] | None, ...]
     count: int
+
+    def docnums(self, snapshot: Snapshot) -> Docnums:
+        """Return the eligible documents of the mask's snapshot, ascending: int64, shape (count,)."""
+        parts = (
+            view.base + (np.arange(view.size) if part is None else np.flatnonzero(part))
+            for view, part in zip(snapshot.segments, self.parts, strict=True)
+        )
+        return np.concatenate([np.empty(0, np.int64), *parts])
 
     def lets_through(self, snapshot: Snapshot, docnum: int) -> bool:
         """Return whether a document of the mask's snapshot is eligible."""
@@ -78,6 +101,19 @@ class Snapshot:
         self.size = sum(view.size for view in self.segments)
         self.live = sum(view.live_count for view in self.segments)
         self._bases = [view.base for view in self.segments]
+
+    @cached_property
+    def until(self) -> int:
+        """When the next of the live documents expires, in seconds since 1970 (`NEVER`: none does)."""
+        first = NEVER
+        for view in self.segments:
+            if view.mortal:
+                first = min(first, int(view.documents.lives.expires[live_ordinals(view)].min(initial=NEVER)))
+        return first
+
+    def versions(self, docnums: Docnums | Sequence[int]) -> list[int]:
+        """Return the generations whose commits wrote documents, in the order given."""
+        return [int(rows.lives.versions[ordinal]) for rows, ordinal in self._located(docnums)]
 
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""

@@ -33,6 +33,7 @@ from hybrid.errors import (
     ReadOnlyError,
     StorageError,
 )
+from hybrid.index.ages import Ages
 from hybrid.index.catalog import (
     CATALOG,
     State,
@@ -56,7 +57,7 @@ from hybrid.index.folder import (
 from hybrid.index.lock import WriterLock
 from hybrid.index.rows import RowType
 from hybrid.index.segment import MissingSegmentError, Segment
-from hybrid.index.snapshot import Snapshot, open_snapshot
+from hybrid.index.snapshot import SegmentView, Snapshot, open_snapshot
 from hybrid.index.transaction import Transaction
 from hybrid.types import Progress
 
@@ -86,6 +87,7 @@ class Store:
         self.mode = mode
         self._state = state
         self._snapshot = snapshot
+        self._ages = Ages()
         self._committed = committed  # what the catalogue holds; None before a new index's first commit
         self._lock = lock
         self._made = made
@@ -188,8 +190,8 @@ class Store:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The generation that this store sees."""
-        return self._snapshot
+        """The generation that this store sees, without the documents that have expired."""
+        return self._ages.now(self._snapshot)
 
     @property
     def pending(self) -> bool:
@@ -235,13 +237,20 @@ class Store:
 
         ``row_types`` names the type of every branch's rows.
         """
-        views = self._snapshot.segments
-        needed = len(views) > 1 or any(view.live is not None for view in views)
+        views = self.snapshot.segments
+        needed = len(views) > 1 or any(view.live is not None or view.segment.outdated for view in views)
         with self.transaction() as change:
             if needed:
                 change.replace(views, row_types, progress)
         sweep(self.path, self._state.uuids())
         return needed
+
+    def merge(
+        self, views: Sequence[SegmentView], row_types: Mapping[str, RowType], progress: Progress | None = None
+    ) -> None:
+        """Merge some segments of ``snapshot`` into one, in one commit."""
+        with self.transaction() as change:
+            change.replace(views, row_types, progress)
 
     def close(self) -> None:
         """Give up the writer's lock; a new index without a commit is removed. Harmless if done."""

@@ -63,7 +63,7 @@ class Transaction:
     def __init__(self, store: Owner, state: State) -> None:
         self._store = store
         self._state = state
-        self._views = store.snapshot.segments
+        self._views = store.snapshot.segments  # without what has expired, which ends with this change
         self._live: dict[str, NDArray[np.bool_]] = {}
         self._merged: set[str] = set()
         self._added: list[tuple[SegmentRecord, Segment]] = []
@@ -94,6 +94,17 @@ class Transaction:
                 live[ordinals] = False
                 changed[view.uuid] = live
         self._live |= changed
+
+    def delete_expired(self) -> int:
+        """Delete the documents that have expired, as any change does; return how many there are."""
+        gone = 0
+        for view in self._views:
+            dead = self._state.tombstones.get(view.uuid, ())
+            expired = view.size - view.live_count - len(dead)
+            if expired:
+                self._live.setdefault(view.uuid, self._live_of(view))
+            gone += expired
+        return gone
 
     def add(
         self,
@@ -135,7 +146,7 @@ class Transaction:
         del branches  # what is written or sorted is let go of at once, if the caller did not keep it
         uuid = uuid4().hex
         with SegmentWriter(segment_path(self._store.path, uuid), passing=passing) as out:
-            documents.write(out, PREFIX)
+            documents.written_by(self._state.generation + 1).write(out, PREFIX)
             del documents
             for name in list(waiting):
                 rows = waiting.pop(name)

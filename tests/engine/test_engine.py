@@ -436,7 +436,9 @@ def test_the_bound_by_hand(tmp_path):
 
 
 def test_many_small_commits_do_not_use_up_file_descriptors(tmp_path):
-    with make(tmp_path) as index:
+    with make(tmp_path) as made:
+        path = made.path
+    with hybrid.open(path, "w", merging=None) as index:
         before = len(list(Path("/proc/self/fd").iterdir()))
         for n in range(30):
             index.add([hybrid.Document(f"x{n}", "bee", vectors={"dense": [0, 1]})])

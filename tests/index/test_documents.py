@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hybrid.errors import CorruptIndexError, DocumentError, DuplicateIdError
 from hybrid.index import DocumentRows, Segment, SegmentWriter, check_documents
+from hybrid.index.lives import Lives
 from hybrid.index.strings import Strings
 from hybrid.types import Document
 
@@ -136,10 +137,12 @@ def test_a_repeated_id_names_both_positions():
 
 
 def test_undecodable_storage_is_corruption():
-    broken = DocumentRows(*(Strings.of([value]) for value in (b"a", b"", b"\xff", b"{}")))
+    broken = DocumentRows(
+        *(Strings.of([value]) for value in (b"a", b"", b"\xff", b"{}")), lives=Lives.of([None])
+    )
     with pytest.raises(CorruptIndexError, match="document number 0"):
         broken.document(0)
-    broken = DocumentRows(*(Strings.of([value]) for value in (b"a", b"", b"", b"{")))
+    broken = DocumentRows(*(Strings.of([value]) for value in (b"a", b"", b"", b"{")), lives=Lives.of([None]))
     with pytest.raises(CorruptIndexError, match="document number 0"):
         broken.document(0)
 
