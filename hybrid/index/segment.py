@@ -8,9 +8,8 @@ Layout, all integers little-endian::
     trailer   u32 version, u64 footer offset, u64 footer bytes, 16 bytes checksum, 8 bytes magic
 
 Checksums are BLAKE2b-128. The trailer's checksum covers the footer and the trailer's own numbers,
-and the footer holds each array's checksum, so that one checksum stands for the whole file. It is
-checked whenever a file is opened; the arrays themselves are checked on demand (``verify``),
-because that reads every byte.
+and the footer holds each array's checksum, so that one checksum stands for the whole file. It is checked
+whenever a file is opened; the arrays are checked on demand (``verify``), which reads every byte.
 """
 
 from __future__ import annotations
@@ -261,8 +260,8 @@ class Segment:
 
     @property
     def outdated(self) -> bool:
-        """Whether the file has an older format than those that are written now."""
-        return bool(_HEADER.unpack_from(self._memory, 0)[1] < SEGMENT_VERSION)
+        """Whether its format is an older one than is written now."""
+        return bool(_HEADER.unpack_from(self._memory)[1] < SEGMENT_VERSION)
 
     def names(self) -> list[str]:
         """Return the names of all arrays, in the order in which they were written."""
