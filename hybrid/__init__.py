@@ -21,7 +21,7 @@ from hybrid.branches import (
 )
 from hybrid.branches.bm25 import FieldWeights
 from hybrid.branches.passages import Passages
-from hybrid.corpus import read, read_qrels, read_queries
+from hybrid.corpus import Columns, Reading, ReadReport, Skipped, read, read_qrels, read_queries
 from hybrid.encoders import load as load_encoder
 from hybrid.encoders import register as register_encoder
 from hybrid.encoders.caching import EmbeddingCache, RedisCache, SQLiteCache
@@ -102,7 +102,7 @@ __all__ = [
     # an index
     "create", "open", "HybridIndex", "Stats", "MergePolicy",
     # documents and queries
-    "read", "read_queries", "read_qrels", "Document", "Query",
+    "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",
     "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Words",
     # results
     "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",

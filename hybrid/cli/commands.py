@@ -35,16 +35,19 @@ def create(options: argparse.Namespace) -> None:
     with index:
         show.created(index)
         show.encoded(index)
+        show.skipped(documents.report.skipped)
 
 
 def add(options: argparse.Namespace) -> None:
     """``hybrid add INDEX CORPUS``."""
     with hybrid.open(options.index, "w") as index, progress_bars() as progress:
         change = index.update if options.update else index.add
-        count = change(hybrid.read(options.corpus), progress)
+        documents = hybrid.read(options.corpus)
+        count = change(documents, progress)
         done = "written" if options.update else "added"
         show.line(f"{show.count(count, 'document')} {done}; {len(index):,} in all")
         show.encoded(index)
+        show.skipped(documents.report.skipped)
 
 
 def delete(options: argparse.Namespace) -> None:

@@ -7,8 +7,9 @@ import argparse
 from hybrid.version import __version__
 
 _CORPUS = (
-    "a .jsonl or .jsonl.gz file, a BEIR folder, a .csv or .tsv file, a folder of .txt and .md files, "
-    "python:stdlib, python:PACKAGE, or a published collection: ir_datasets:NAME, hf:OWNER/NAME, mteb:TASK"
+    "a .jsonl(.gz), .csv or .tsv file of ids and texts, a BEIR folder, any other file or folder of files "
+    "(text, HTML, PDF, DOCX, EPUB, tables, mail, source code: docs/files.md), python:stdlib, python:PACKAGE, "
+    "or a published collection: ir_datasets:NAME, hf:OWNER/NAME, mteb:TASK"
 )
 _QUERIES = "queries.jsonl(.gz), a .tsv of id and text, a .txt, or a published collection"
 _QRELS = "judgements, in TREC's form or BEIR's, or a published collection"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 100
 _SNIPPET_LINES = 2
+_NAMED = 5
 _INDENT = "     "
 _STEERING = ("Cc", "Zl", "Zp")
 
@@ -50,6 +51,19 @@ def encoded(index: hybrid.HybridIndex) -> None:
     for name, counts in index.stats().encoders.items():
         if counts.cached:
             line(f"{name}: {count(counts.encoded, 'text')} encoded, {counts.cached:,} found in the cache")
+
+
+def skipped(found: Sequence[hybrid.Skipped]) -> None:
+    """Say what was not read, and why: files by name, or by their number where many have one reason."""
+    by_reason: dict[str, list[str]] = {}
+    for each in found:
+        by_reason.setdefault(each.reason, []).append(each.path)
+    for reason, paths in by_reason.items():
+        if len(paths) <= _NAMED:
+            for path in paths:
+                line(f"not read: {printable(path)}: {printable(reason)}")
+        else:
+            line(f"not read: {len(paths):,} files, such as {printable(paths[0])}: {printable(reason)}")
 
 
 def result(result: hybrid.Result, explanations: Sequence[hybrid.Explanation] | None) -> None:

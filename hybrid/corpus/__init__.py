@@ -1,8 +1,9 @@
 """Readers: from files, folders and installed Python packages to documents."""
 
 from hybrid.corpus.documents import to_document
+from hybrid.corpus.files import Columns, Reading, ReadReport, Skipped
 from hybrid.corpus.qrels import read_qrels
 from hybrid.corpus.queries import read_queries
 from hybrid.corpus.sources import read
 
-__all__ = ["read", "read_qrels", "read_queries", "to_document"]
+__all__ = ["Columns", "ReadReport", "Reading", "Skipped", "read", "read_qrels", "read_queries", "to_document"]

@@ -46,20 +46,34 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line or line.isspace():
             continue
         try:
-            record = _DECODER.decode(line)
+            record = parse_object(line)
         except json.JSONDecodeError as error:
             raise CorpusError(
                 f"{path}, line {number}: malformed JSON at character {error.colno} ({error.msg}); "
                 "each line must be one whole JSON object"
             ) from error
+        except TypeError as error:
+            raise CorpusError(f"{path}, line {number}: {error}") from error
         except (ValueError, RecursionError) as error:
             raise CorpusError(f"{path}, line {number}: malformed JSON ({error}); correct the line") from error
-        if not isinstance(record, dict):
-            raise CorpusError(
-                f"{path}, line {number}: expected a JSON object such as "
-                f'{{"_id": "1", "text": "..."}}, got {type(record).__name__} {line.strip()[:60]!r}'
-            )
         yield number, record
+
+
+def parse_object(line: str) -> dict[str, Any]:
+    """Return the JSON object on a line.
+
+    Raises:
+        ValueError: it is not strict JSON (no NaN, no key twice).
+        RecursionError: it is nested too deeply.
+        TypeError: it is something else than an object.
+    """
+    record = _DECODER.decode(line)
+    if not isinstance(record, dict):
+        raise TypeError(
+            'expected a JSON object such as {"_id": "1", "text": "..."}, '
+            f"got {type(record).__name__} {line.strip()[:60]!r}"
+        )
+    return record
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,0 +1,114 @@
+"""Which files of a folder are meant: patterns that are given, and those in ``.gitignore`` files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from hybrid.errors import CorpusError
+
+if TYPE_CHECKING:  # loaded when a folder is read
+    from pathspec import GitIgnoreSpec
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which files of a folder are meant.
+
+    ``include`` and ``exclude`` are patterns as in ``.gitignore``: ``*.md``, ``docs/``, ``/drafts/**``. With
+    ``include`` only files that match one are meant, and text files of any suffix among them. ``hidden``: also
+    names that begin with a dot. ``gitignore``: files that a ``.gitignore`` names are not meant.
+    """
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+    hidden: bool = False
+    gitignore: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("include", "exclude"):
+            given = getattr(self, name)
+            if isinstance(given, str) or not all(isinstance(each, str) for each in given):
+                raise CorpusError(f"{name} is {given!r}; give a list of patterns, such as ['*.md']")
+            object.__setattr__(self, name, tuple(given))
+            if not given:
+                continue
+            try:
+                _spec(given)
+            except ValueError as error:
+                raise CorpusError(f"{name}: {error}; patterns are those of .gitignore") from error
+
+    @cached_property
+    def _included(self) -> GitIgnoreSpec:
+        return _spec(self.include)
+
+    @cached_property
+    def _excluded(self) -> GitIgnoreSpec:
+        return _spec(self.exclude)
+
+    def means(self, name: str) -> bool:
+        """Return whether a file, by its path relative to the folder, is meant."""
+        if self.include and not self._included.match_file(name):
+            return False
+        return self.enters(name)
+
+    def enters(self, name: str) -> bool:
+        """Return whether to look into a folder, by its relative path with ``/`` at its end."""
+        return not (self.exclude and self._excluded.match_file(name))
+
+
+class Ignored(NamedTuple):
+    """The patterns of one ``.gitignore``.
+
+    ``base``: the folder it stands in, relative to the root (with ``/``); ``above``: if that is above it,
+    the root's path from there.
+    """
+
+    base: str
+    patterns: GitIgnoreSpec
+    above: str = ""
+
+
+def ignored_above(root: Path) -> tuple[Ignored, ...]:
+    """Return the ``.gitignore`` files above a folder inside of a repository."""
+    found: list[Ignored] = []
+    for folder in root.parents if not (root / ".git").exists() else ():
+        inside = f"{root.relative_to(folder).as_posix()}/"
+        patterns = _read_patterns(folder / ".gitignore")
+        if patterns is not None:
+            found.append(Ignored("", patterns, inside))
+        if (folder / ".git").exists():
+            return tuple(reversed(found))
+    return ()
+
+
+def ignored_here(root: Path, name: str) -> tuple[Ignored, ...]:
+    """Return what the ``.gitignore`` of a folder says; ``name``: its path from the root, with ``/``."""
+    patterns = _read_patterns(root / name / ".gitignore")
+    return () if patterns is None else (Ignored(name, patterns),)
+
+
+def _read_patterns(path: Path) -> GitIgnoreSpec | None:
+    try:
+        lines = path.read_text("utf-8", "replace").splitlines()
+        return _spec(lines)
+    except (OSError, ValueError):  # what git cannot understand either
+        return None
+
+
+def ignores(ignored: Sequence[Ignored], name: str) -> bool:
+    """Return whether a path is ignored: the innermost file that says anything of it decides."""
+    for base, patterns, above in reversed(ignored):
+        said = patterns.check_file(above + name[len(base) :]).include
+        if said is not None:
+            return said
+    return False
+
+
+def _spec(lines: Sequence[str]) -> GitIgnoreSpec:
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(lines)
