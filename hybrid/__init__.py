@@ -28,15 +28,20 @@ from hybrid.encoders.caching import EmbeddingCache, RedisCache, SQLiteCache
 from hybrid.engine import (
     BranchPart,
     Explanation,
+    Finding,
     Hit,
     HybridIndex,
     PassageHit,
+    Repair,
     Result,
     Retrieved,
     StagePart,
     Stats,
+    Verification,
     create,
     open,
+    repair,
+    verify,
 )
 from hybrid.errors import (
     BranchError,
@@ -101,6 +106,7 @@ from hybrid.version import __version__
 __all__ = [
     # an index
     "create", "open", "HybridIndex", "Stats", "MergePolicy",
+    "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",
     "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Words",

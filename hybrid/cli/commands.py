@@ -15,6 +15,7 @@ from typing import Any, Literal, TextIO
 import hybrid
 from hybrid.cli import show
 from hybrid.cli.evaluating import evaluate_runs
+from hybrid.cli.mending import repair_index, verify_index
 from hybrid.cli.progress import progress_bars
 from hybrid.cli.tables import table
 from hybrid.cli.tuning import diagnose_index, tune_index
@@ -214,6 +215,8 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "tune": tune_index,
     "stats": stats,
     "optimize": optimize,
+    "verify": verify_index,
+    "repair": repair_index,
     "export": export,
     "models": models,
 }

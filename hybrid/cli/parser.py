@@ -109,6 +109,14 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     stats = _command(commands, "stats", "show what is in an index")
     stats.add_argument("--json", action="store_true", help="print JSON, for programs")
     _command(commands, "optimize", "merge segments and win back the space of deleted documents")
+    verify = _command(commands, "verify", "read every byte of an index and say what is damaged")
+    verify.add_argument(
+        "--deep", action="store_true", help="build branches from the texts again, and compare"
+    )
+    verify.add_argument("--json", action="store_true", help="print JSON, for programs")
+    verify.epilog = "The exit code is 0 if every answer can be trusted, 1 if something is damaged."
+    repair = _command(commands, "repair", "take what is damaged out of an index, and build again what can be")
+    repair.add_argument("--json", action="store_true", help="print JSON, for programs")
     export = _command(commands, "export", "write every document as JSONL")
     export.add_argument(
         "-o",

@@ -5,24 +5,32 @@ from hybrid.engine.completing import Completed, complete, complete_stages
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.opening import create, open
+from hybrid.engine.repairing import Repair, repair
 from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.retrieve import Retrieved
 from hybrid.engine.stats import Stats
+from hybrid.engine.verifying import verify
+from hybrid.index.checking import Finding, Verification
 
 __all__ = [
     "BranchPart",
     "Completed",
     "Explanation",
+    "Finding",
     "Hit",
     "PassageHit",
+    "Repair",
     "HybridIndex",
     "Result",
     "Retrieved",
     "StagePart",
     "Stats",
+    "Verification",
     "clone",
     "complete",
     "complete_stages",
     "create",
     "open",
+    "repair",
+    "verify",
 ]

@@ -72,6 +72,7 @@ def open(
     encoders: Mapping[str, Encoder] | None = None,
     rerankers: Mapping[str, Reranker] | None = None,
     check_encoders: bool = True,
+    verify: bool = False,
     cache: CacheSetting = None,
     merging: MergePolicy | None = MERGING,
 ) -> HybridIndex:
@@ -82,9 +83,14 @@ def open(
     when reading. Encoders are loaded and checked against the index now, or, with
     ``check_encoders=False``, when they are first needed. ``cache``, ``merging``: as for `create`.
 
+    ``verify`` reads every byte first, and refuses an index with any damage. Without it, arrays of up to
+    4 MiB are checked when they are first used, and every document when it is read; damage in the middle of
+    a longer array is found by `hybrid.verify`, and by a change that merges it.
+
     Raises:
         NotAnIndexError: the folder holds no index.
         FormatError: it was written by a release with another format.
+        CorruptIndexError: a file is missing or damaged (`hybrid.verify` names all that is).
         IndexLockedError: another writer has it open (mode "w").
         FingerprintError: an encoder or the text analysis is not what the index was built with.
         PipelineError: the pipeline does not fit the stored data.
@@ -92,7 +98,7 @@ def open(
     if mode not in ("r", "w"):
         raise InputError(f"mode is {mode!r}; it is 'r' to search or 'w' to change the index as well")
     chosen_cache = choose_cache(cache)
-    store = Store.open(path, mode=mode)
+    store = Store.open(path, mode=mode, verify=verify)
     try:
         settings = store.settings
         stored = from_dict(settings["pipeline"])

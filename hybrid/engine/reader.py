@@ -19,9 +19,11 @@ from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
+from hybrid.engine.verifying import verify
 from hybrid.errors import InputError
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot, Store
+from hybrid.index.checking import Verification
 from hybrid.pipeline import Pipeline
 from hybrid.threads import parallel
 from hybrid.types import Document, Progress, Query, Reranker
@@ -217,6 +219,10 @@ class Reader:
             fields=snapshot.fields(),
             encoders=self._encoders.counts(),
         )
+
+    def verify(self, *, deep: bool = False) -> Verification:
+        """Check the folder's newest generation, every byte of it; see `hybrid.verify`."""
+        return verify(self.path, deep=deep)
 
     def close(self) -> None:
         """Let go of the folder (and of the writer's lock). Results already returned stay valid."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ CATALOG = "catalog.sqlite"
 FORMAT_VERSION = 1
 _APPLICATION = 0x48594252  # "HYBR"
 _MAGIC = b"SQLite format 3\0"
+_UUID = re.compile("[0-9a-f]{32}")
 _TIMEOUT = 30.0  # seconds to wait for another connection; commits take milliseconds
 _SCHEMA = """
 CREATE TABLE head (
@@ -117,6 +119,27 @@ def read_catalog(path: Path) -> State:
     return _read(path, "mode=ro&immutable=1")
 
 
+def check_database(path: Path) -> list[str]:
+    """Return what SQLite itself finds wrong with a catalogue that can be read; empty if nothing.
+
+    Raises:
+        CorruptIndexError: it cannot be read at all.
+        StorageError: it cannot be opened.
+    """
+    try:
+        return _integrity(path, "mode=rw")
+    except StorageError as error:
+        if not _cannot_open(error):
+            raise
+    return _integrity(path, "mode=ro&immutable=1")
+
+
+def _integrity(path: Path, mode: str) -> list[str]:
+    with _connect(path, mode) as connection:
+        found = [row[0] for row in connection.execute("PRAGMA integrity_check(10)").fetchall()]
+    return [] if found == ["ok"] else found
+
+
 def write_catalog(path: Path, before: State | None, after: State) -> None:
     """Commit: turn the catalogue from one state into the next, in one transaction.
 
@@ -194,6 +217,8 @@ def _read(path: Path, mode: str) -> State:
             by_segment.setdefault(uuid, []).append(ordinal)
         tombstones = {uuid: np.array(sorted(dead), np.int64) for uuid, dead in by_segment.items()}
         records = tuple(SegmentRecord(*row) for row in segments)
+        if not all(_UUID.fullmatch(record.uuid) and record.documents >= 0 for record in records):
+            raise ValueError("it names a segment that no release writes")
         state = State(head[0], json.loads(head[1]), records, MappingProxyType(tombstones))
         intact = state.digest() == head[2]
     except (ValueError, TypeError, AttributeError, OverflowError) as error:

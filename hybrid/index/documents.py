@@ -9,6 +9,7 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from hybrid.errors import CorruptIndexError, DocumentError, DuplicateIdError
 from hybrid.index import metadata
+from hybrid.index.footer import REMEDY
 from hybrid.index.lives import Lives, check_expiry
 from hybrid.index.messages import shown
 from hybrid.index.segment import Segment, SegmentWriter
@@ -39,6 +41,9 @@ class DocumentRows:
     ``lives``: which commit wrote each document, and when it expires. Ready-made vectors are not kept
     here: they belong to the branches that use them. Written to a segment, the rows also write the columns
     that filters read; those are derived, never merged.
+
+    ``digests``: of rows that were read, a checksum of each document, uint64, shape (n,), by which it is
+    known to be whole when it is decoded; None for rows in memory, and of segments that have none.
     """
 
     ids: Strings
@@ -46,6 +51,7 @@ class DocumentRows:
     texts: Strings
     metadata: Strings
     lives: Lives = field(kw_only=True)
+    digests: NDArray[np.uint64] | None = field(default=None, kw_only=True)
 
     @classmethod
     def from_documents(cls, documents: Sequence[Document]) -> Self:
@@ -70,17 +76,20 @@ class DocumentRows:
         return dataclasses.replace(self, lives=self.lives.written_by(generation))
 
     def write(self, out: SegmentWriter, prefix: str) -> None:
-        """Write the four columns, and the columns that filters read under ``f"{prefix}/fields"``."""
+        """Write the columns, their digests, and those that filters read, under ``f"{prefix}/fields"``."""
         for name, column in zip(_COLUMNS, self._columns(), strict=True):
             column.write(out, f"{prefix}/{name}")
         self.lives.write(out, prefix)
+        out.add(f"{prefix}/digests", self._computed())
         metadata.write(out, f"{prefix}/fields", (json.loads(text) for text in self.metadata))
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
         """Return the rows of a segment, sharing its memory."""
         columns = [Strings.read(segment, f"{prefix}/{name}") for name in _COLUMNS]
-        return cls(*columns, lives=Lives.read(segment, prefix, len(columns[0])))
+        kept = f"{prefix}/digests" in segment  # earlier releases wrote none
+        digests = segment[f"{prefix}/digests"] if kept else None
+        return cls(*columns, lives=Lives.read(segment, prefix, len(columns[0])), digests=digests)
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -101,7 +110,9 @@ class DocumentRows:
             )
         rows = [cls.read(part, prefix) for part in parts]
         Lives.concat([part.lives for part in rows]).take(order).write(out, prefix)
-        sizes = [len(part) for part in rows]
+        digests = [each._computed() if each.digests is None else each.digests for each in rows]
+        out.add(f"{prefix}/digests", np.concatenate(digests)[order])
+        sizes = [*map(len, rows)]
         places = np.full(sum(sizes), -1, np.int64)
         places[order] = np.arange(len(order))
         metadata.merge(parts, f"{prefix}/fields", np.split(places, np.cumsum(sizes)[:-1]), out)
@@ -138,7 +149,15 @@ class DocumentRows:
         return found
 
     def document(self, position: int) -> Document:
-        """Return one document, decoding nothing else."""
+        """Return one document, decoding nothing else.
+
+        Raises:
+            CorruptIndexError: it is not what was stored.
+        """
+        if self.digests is not None and self._digest(position) != int(self.digests[position]):
+            raise CorruptIndexError(
+                f"the stored document number {position} of a segment does not match its checksum; {REMEDY}"
+            )
         try:
             return Document(
                 id=self.ids[position].decode(),
@@ -149,9 +168,24 @@ class DocumentRows:
             )
         except ValueError as error:  # undecodable bytes or JSON
             raise CorruptIndexError(
-                f"the stored document number {position} of a segment cannot be read ({error}); "
-                "restore the index from a copy"
+                f"the stored document number {position} of a segment cannot be read ({error}); {REMEDY}"
             ) from error
+
+    def damaged(self) -> NDArray[np.int64]:
+        """Return the positions of the documents that do not match their digests; all, if there are none."""
+        if self.digests is None:
+            return np.arange(len(self))
+        return np.flatnonzero(self._computed() != self.digests)
+
+    def _computed(self) -> NDArray[np.uint64]:
+        """Return each document's digest, computed now."""
+        return np.fromiter(map(self._digest, range(len(self))), np.uint64, len(self))
+
+    def _digest(self, position: int) -> int:
+        fields = [column[position] for column in self._columns()]
+        sizes = (len(fields[0]), len(fields[1]), len(fields[2]), self.lives.expires[position])
+        content = b"%d %d %d %d " % sizes + b"".join(fields)
+        return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
     def _columns(self) -> tuple[Strings, Strings, Strings, Strings]:
         return self.ids, self.titles, self.texts, self.metadata

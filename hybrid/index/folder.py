@@ -13,6 +13,12 @@ from hybrid.index.lock import HOLDER, LOCK
 
 NEW_CATALOG = "catalog.new"
 UNFINISHED = "unfinished"
+DAMAGED = "damaged"
+"""Where a repair keeps the files that it could not use."""
+
+HELD = {"segments", LOCK, HOLDER, *(CATALOG + s for s in ("", "-wal", "-shm", "-journal"))}
+"""What may lie in the folder of an index."""
+
 _OURS = {"segments", LOCK, HOLDER, UNFINISHED, *(NEW_CATALOG + s for s in ("", "-wal", "-shm", "-journal"))}
 
 

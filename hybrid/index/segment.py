@@ -1,25 +1,15 @@
-"""One immutable file of named arrays: how it is written, and how it is opened.
+"""One immutable file of named arrays: how it is written, and how it is opened; `footer` has the layout.
 
-Layout, all integers little-endian::
-
-    header    8 bytes magic, u32 version, zero padding to 64 bytes
-    arrays    each at a multiple of 64 bytes, C order, zero padding between them
-    footer    JSON: {"arrays": {name: [dtype, shape, offset, bytes, checksum]}}
-    trailer   u32 version, u64 footer offset, u64 footer bytes, 16 bytes checksum, 8 bytes magic
-
-Checksums are BLAKE2b-128. The trailer's checksum covers the footer and the trailer's own numbers,
-and the footer holds each array's checksum, so that one checksum stands for the whole file. It is checked
-whenever a file is opened; the arrays are checked on demand (``verify``), which reads every byte.
+The file's checksum is checked whenever it is opened. An array of up to `CHECKED` bytes is checked whole
+when it is first used; a longer one on demand (``verify``), because that reads every byte.
 """
 
 from __future__ import annotations
 
-import json
 import mmap
 import os
-import struct
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -31,20 +21,27 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from hybrid.errors import CorruptIndexError, FormatError, StorageError
+from hybrid.errors import CorruptIndexError, StorageError
 from hybrid.index.files import map_file, sync_folder
+from hybrid.index.footer import (
+    ALIGNMENT,
+    DIGEST,
+    DTYPES,
+    HEADER,
+    REMEDY,
+    SEGMENT_VERSION,
+    START,
+    TRAILER,
+    Entry,
+    checksum,
+    corrupt,
+    footer,
+    read_footer,
+)
 
-SEGMENT_VERSION = 3
-OLDEST_VERSION = 2  # knew no versions and expiries of documents (see ``lives``); merging writes it anew
-ALIGNMENT = 64
-DTYPES = frozenset({"|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"})
-"""What an array may hold: booleans, integers and floats; never Python objects."""
+CHECKED = 4 << 20
+"""Arrays of up to so many bytes are checked when they are first used: some milliseconds each."""
 
-_HEADER = struct.Struct("<8sI52x")
-_NUMBERS = struct.Struct("<IQQ")
-_TRAILER = struct.Struct("<IQQ16s8s")
-_START, _END = b"HYBRIDsg", b"gsDIRBYH"
-_DIGEST = 16
 _RELEASE_BYTES = 1 << 24
 _T = TypeVar("_T")
 
@@ -57,17 +54,6 @@ class MissingSegmentError(CorruptIndexError):
 class SegmentInfo:
     """What the catalogue remembers of a segment file: its size in bytes and its checksum (hex)."""
 
-    bytes: int
-    checksum: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """Where one array lies."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    offset: int
     bytes: int
     checksum: str
 
@@ -90,14 +76,14 @@ class SegmentWriter:
         self._sources = sources
         self._released = 0
         self.info: SegmentInfo | None = None
-        self._entries: dict[str, _Entry] = {}
+        self._entries: dict[str, Entry] = {}
         self._position = 0
         self._fd = -1
         try:
             self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
         except OSError as error:
             raise _failed("create", path, error) from error
-        self._write(_HEADER.pack(_START, SEGMENT_VERSION))
+        self._write(HEADER.pack(START, SEGMENT_VERSION))
 
     def add(self, name: str, array: NDArray[Any]) -> None:
         """Write one array of booleans, integers or floats under a name not used before.
@@ -123,7 +109,7 @@ class SegmentWriter:
             if kind.str not in DTYPES:
                 raise ValueError(f"array {name!r} has dtype {kind}; accepted: {', '.join(sorted(DTYPES))}")
             self._write(bytes(-self._position % ALIGNMENT))
-            offset, digest = self._position, blake2b(digest_size=_DIGEST)
+            offset, digest = self._position, blake2b(digest_size=DIGEST)
             for chunk in chunks:
                 data = np.ascontiguousarray(chunk, dtype=kind).reshape(-1).view(np.uint8).data
                 digest.update(data)
@@ -134,17 +120,14 @@ class SegmentWriter:
         except BaseException:
             self.abort()
             raise
-        self._entries[name] = _Entry(kind.str, tuple(map(int, shape)), offset, written, digest.hexdigest())
+        self._entries[name] = Entry(kind.str, tuple(map(int, shape)), offset, written, digest.hexdigest())
 
     def close(self) -> SegmentInfo:
         """Write the footer, fsync the file and its folder, and return what the catalogue needs."""
         if self.info is not None:
             return self.info
-        arrays = {n: [e.dtype, e.shape, e.offset, e.bytes, e.checksum] for n, e in self._entries.items()}
-        footer = json.dumps({"arrays": arrays}, separators=(",", ":")).encode()
-        numbers = _NUMBERS.pack(SEGMENT_VERSION, self._position, len(footer))
-        checksum = blake2b(footer + numbers, digest_size=_DIGEST)
-        self._write(footer + numbers + checksum.digest() + _END)
+        end, whole = footer(self._entries, self._position)
+        self._write(end)
         try:
             os.fsync(self._fd)
             fd, self._fd = self._fd, -1
@@ -153,7 +136,7 @@ class SegmentWriter:
         except OSError as error:
             self.abort()
             raise _failed("write", self.path, error) from error
-        self.info = SegmentInfo(self._position, checksum.hexdigest())
+        self.info = SegmentInfo(self._position, whole)
         return self.info
 
     def abort(self) -> None:
@@ -202,11 +185,12 @@ class Segment:
     Arrays stay valid as long as anything refers to them, even after the file was unlinked. Thread-safe.
     """
 
-    def __init__(self, path: Path, memory: mmap.mmap, entries: dict[str, _Entry], info: SegmentInfo) -> None:
+    def __init__(self, path: Path, memory: mmap.mmap, entries: dict[str, Entry], info: SegmentInfo) -> None:
         self.path = path
         self.info = info
         self._memory = memory
         self._entries = entries
+        self._sound: set[str] = set()
         self._cache: dict[str, Any] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
@@ -225,26 +209,26 @@ class Segment:
         try:
             memory = map_file(path)
         except FileNotFoundError as error:
-            raise MissingSegmentError(
-                f"the segment file {path} is missing; restore the index from a copy"
-            ) from error
+            raise MissingSegmentError(f"the segment file {path} is missing; {REMEDY}") from error
         except OSError as error:
             raise _failed("open", path, error) from error
         size = len(memory)
-        if isinstance(memory, bytes) or size < _HEADER.size + _TRAILER.size:
-            raise _corrupt(path, f"it has {size} bytes, which is less than any segment has")
-        entries, checksum = _read_footer(path, memory, size)
-        segment = cls(path, memory, entries, SegmentInfo(size, checksum))
+        if isinstance(memory, bytes) or size < HEADER.size + TRAILER.size:
+            raise corrupt(path, f"it has {size} bytes, which is less than any segment has")
+        entries, whole = read_footer(path, memory, size)
+        segment = cls(path, memory, entries, SegmentInfo(size, whole))
         if verify:
             segment.verify()
         return segment
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        """Return an array, read-only and without copying it."""
+        """Return an array, read-only and without copying it; the first time, a short one is checked."""
         try:
             entry = self._entries[name]
         except KeyError:
-            raise _corrupt(self.path, f"it holds no array named {name!r}") from None
+            raise corrupt(self.path, f"it holds no array named {name!r}") from None
+        if entry.bytes <= CHECKED and name not in self._sound:
+            self._check(name)
         count = prod(entry.shape)
         array: NDArray[Any] = np.frombuffer(self._memory, entry.dtype, count, entry.offset)
         array.flags.writeable = False
@@ -261,7 +245,7 @@ class Segment:
     @property
     def outdated(self) -> bool:
         """Whether its format is an older one than is written now."""
-        return bool(_HEADER.unpack_from(self._memory)[1] < SEGMENT_VERSION)
+        return bool(HEADER.unpack_from(self._memory)[1] < SEGMENT_VERSION)
 
     def names(self) -> list[str]:
         """Return the names of all arrays, in the order in which they were written."""
@@ -277,15 +261,41 @@ class Segment:
             self._memory.madvise(mmap.MADV_DONTNEED)
 
     def verify(self) -> None:
-        """Read every byte; raise ``CorruptIndexError`` naming the first array that is damaged."""
-        end = _HEADER.size
+        """Read every byte that was not yet checked; raise ``CorruptIndexError`` at the first damage."""
+        end = HEADER.size
         for name, entry in self._entries.items():
             if any(self._memory[end : entry.offset]):
-                raise _corrupt(self.path, f"the padding before array {name!r} is not zero")
+                raise corrupt(self.path, f"the padding before array {name!r} is not zero")
             end = entry.offset + entry.bytes
-            with memoryview(self._memory)[entry.offset : end] as data:
-                if blake2b(data, digest_size=_DIGEST).hexdigest() != entry.checksum:
-                    raise _corrupt(self.path, f"array {name!r} does not match its checksum")
+            if name not in self._sound:
+                self._check(name)
+
+    def damaged(self) -> Iterator[str]:
+        """Read every byte; yield the names of the arrays that do not match their checksums."""
+        for name, entry in self._entries.items():
+            with memoryview(self._memory)[entry.offset : entry.offset + entry.bytes] as data:
+                if checksum(data) == entry.checksum:
+                    self._sound.add(name)
+                else:
+                    yield name
+
+    def unchecked(self) -> Segment:
+        """Return the same segment as one that hands out what is there, damaged or not."""
+        same = Segment(self.path, self._memory, self._entries, self.info)
+        same._sound.update(self._entries)
+        return same
+
+    def checksum_of(self, name: str) -> str:
+        """Return the checksum that an array should have, in hexadecimal."""
+        return self._entries[name].checksum
+
+    def _check(self, name: str) -> None:
+        """Read an array; raise unless it matches its checksum."""
+        entry = self._entries[name]
+        with memoryview(self._memory)[entry.offset : entry.offset + entry.bytes] as data:
+            if checksum(data) != entry.checksum:
+                raise corrupt(self.path, f"array {name!r} does not match its checksum")
+        self._sound.add(name)
 
     def cached(self, key: str, build: Callable[[], _T]) -> _T:
         """Return ``build()``, called at most once per key in this segment's life, thread-safely."""
@@ -298,53 +308,6 @@ class Segment:
             return value
 
 
-def _read_footer(path: Path, memory: mmap.mmap, size: int) -> tuple[dict[str, _Entry], str]:
-    """Return the arrays' places and the file's checksum; raise if anything disagrees."""
-    start, version = _HEADER.unpack_from(memory, 0)
-    if start != _START or any(memory[12 : _HEADER.size]):
-        raise _corrupt(path, "it does not begin like a segment file")
-    if not OLDEST_VERSION <= version <= SEGMENT_VERSION:
-        raise FormatError(
-            f"the segment file {path} has format version {version}, and this release reads "
-            f"{OLDEST_VERSION} to {SEGMENT_VERSION}; "
-            + ("upgrade hybrid-retrieval" if version > SEGMENT_VERSION else "build the index anew")
-        )
-    again, offset, length, digest, end = _TRAILER.unpack_from(memory, size - _TRAILER.size)
-    if end != _END:
-        raise _corrupt(path, "it does not end like a segment file (was it cut short?)")
-    footer = memory[offset : offset + length] if offset + length <= size else b""
-    checksum = blake2b(footer + _NUMBERS.pack(again, offset, length), digest_size=_DIGEST)
-    if checksum.digest() != digest:
-        raise _corrupt(path, "its footer does not match its checksum")
-    if again != version or offset + length + _TRAILER.size != size:
-        raise _corrupt(path, f"it has {size} bytes, and its trailer describes another size or version")
-    try:
-        arrays = json.loads(footer)["arrays"]
-        entries = {n: _Entry(d, tuple(s), o, b, c) for n, (d, s, o, b, c) in arrays.items()}
-        consistent = all(_fits(entry, offset) for entry in entries.values())
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise _corrupt(path, f"its footer cannot be read: {error}") from error
-    if not consistent:
-        raise _corrupt(path, "its footer describes an array that cannot be there")
-    return entries, checksum.hexdigest()
-
-
-def _fits(entry: _Entry, end: int) -> bool:
-    """Return whether an array has an accepted dtype and lies aligned between header and footer."""
-    return (
-        entry.dtype in DTYPES
-        and all(extent >= 0 for extent in entry.shape)
-        and entry.bytes == prod(entry.shape) * np.dtype(entry.dtype).itemsize
-        and entry.offset % ALIGNMENT == 0
-        and _HEADER.size <= entry.offset <= entry.offset + entry.bytes <= end
-    )
-
-
 def _failed(verb: str, path: Path, error: OSError) -> StorageError:
     """Return the error for a refusal by the system."""
     return StorageError(f"cannot {verb} {path}: {error.strerror or error}")
-
-
-def _corrupt(path: Path, reason: str) -> CorruptIndexError:
-    """Return the error for a damaged file."""
-    return CorruptIndexError(f"the segment file {path} is damaged: {reason}; restore the index from a copy")

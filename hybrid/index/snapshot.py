@@ -19,6 +19,7 @@ from hybrid.index.catalog import SegmentRecord, State
 from hybrid.index.documents import PREFIX, DocumentRows
 from hybrid.index.filters import evaluate, parse_filter
 from hybrid.index.folder import segment_path
+from hybrid.index.footer import REMEDY
 from hybrid.index.lives import NEVER
 from hybrid.index.segment import Segment
 from hybrid.types import Docnums, Document
@@ -245,13 +246,7 @@ def open_snapshot(
     for record in state.segments:
         path = segment_path(folder, record.uuid)
         segment = known.get(path) or Segment.open(path, verify=verify)
-        _check(segment, record)
-        live = None
-        if record.uuid in state.tombstones:
-            live = np.ones(record.documents, np.bool_)
-            live[state.tombstones[record.uuid]] = False
-            live.flags.writeable = False
-        views.append(SegmentView(segment, record.uuid, base, record.documents, live))
+        views.append(check_view(segment, record, state, base))
         base += record.documents
     return Snapshot(state.generation, views)
 
@@ -261,11 +256,25 @@ def live_ordinals(view: SegmentView) -> NDArray[np.int64]:
     return np.arange(view.size) if view.live is None else np.flatnonzero(view.live)
 
 
-def _check(segment: Segment, record: SegmentRecord) -> None:
-    """Raise unless a file is the one that the catalogue describes."""
+def check_view(segment: Segment, record: SegmentRecord, state: State, base: int) -> SegmentView:
+    """Return a segment as a state sees it; its first document gets the docnum ``base``.
+
+    Raises:
+        CorruptIndexError: the file is not the one that the catalogue describes.
+    """
     same = segment.info.bytes == record.bytes and segment.info.checksum == record.checksum
     if not same or len(segment[f"{PREFIX}/ids.offsets"]) != record.documents + 1:
         raise CorruptIndexError(
-            f"the segment file {segment.path} is not the one that the catalogue describes; "
-            "restore the index from a copy"
+            f"the segment file {segment.path} is not the one that the catalogue describes; {REMEDY}"
         )
+    live = None
+    if record.uuid in state.tombstones:
+        dead = state.tombstones[record.uuid]
+        if len(dead) and not 0 <= dead.min() <= dead.max() < record.documents:
+            raise CorruptIndexError(
+                f"the catalogue calls documents of {segment.path} deleted that are not there; {REMEDY}"
+            )
+        live = np.ones(record.documents, np.bool_)
+        live[dead] = False
+        live.flags.writeable = False
+    return SegmentView(segment, record.uuid, base, record.documents, live)

@@ -187,14 +187,19 @@ class Transaction:
     ) -> None:
         """Replace segments by one that holds their live documents in order of id.
 
+        They are read whole and checked first: what is damaged must not get a new checksum.
+
         Raises:
             ValueError: this transaction has deleted from one of them, or a type of rows is missing.
+            CorruptIndexError: one of them is damaged.
             StorageError: the disk refused.
 
         """
         uuids = {view.uuid for view in views}
         if not uuids <= {view.uuid for view in self._views} or uuids & (self._live.keys() | self._merged):
             raise ValueError("only unchanged segments of the store's snapshot can be merged")
+        for view in views:
+            view.segment.verify()
         if any(view.live_count for view in views):
             self._write_merged(views, row_types, progress)
         self._merged |= uuids
