@@ -25,6 +25,8 @@ COMMANDS = (
     "tune",
     "stats",
     "optimize",
+    "verify",
+    "repair",
     "export",
     "models",
 )

@@ -52,11 +52,13 @@ def check_free(folder: Path, overwrite: bool) -> bool:
 
 
 def make_folder(folder: Path) -> list[Path]:
-    """Make a folder and its missing parents; return those made, outermost first."""
+    """Make a folder and its missing parents, durably; return those made, outermost first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     made = missing[::-1]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        for place in made:
+            sync_folder(place.parent)
     except OSError as error:
         remove_folders(made)
         raise StorageError(f"cannot make the folder {folder}: {error.strerror or error}") from error

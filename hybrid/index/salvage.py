@@ -125,6 +125,7 @@ def _keep(folder: Path, uuids: Sequence[str]) -> None:
             if not source.exists() or target.exists():
                 continue
             target.parent.mkdir(exist_ok=True)
+            sync_folder(folder)
             with suppress(OSError):
                 os.link(source, target)
             if not target.exists():  # a file system without hard links
