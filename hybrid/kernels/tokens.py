@@ -119,30 +119,39 @@ def pack(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def unpack(
-    packed: NDArray[Any],
-    codes: NDArray[Any],
-    centroids: NDArray[Any],
-    levels: NDArray[Any],
-    starts: NDArray[Any],
-    sizes: NDArray[Any],
-    out: NDArray[Any],
+    packed: NDArray[Any], codes: NDArray[Any], centroids: NDArray[Any], table: NDArray[Any], out: NDArray[Any]
 ) -> None:
-    """Write runs of rows, put end to end, as centroid + level, a float32 sum for each number.
+    """Write rows as centroid + level, a float32 sum for each number.
 
-    ``packed``, ``codes``, ``centroids``: as in `pack`. ``levels``: float32, shape (d, 2^bits), what each step
-    stands for. ``starts``, ``sizes``: int64, the runs. ``out``: float32, shape (sum of the sizes, d).
+    ``packed``, ``codes``, ``centroids``: as in `pack`. ``table``: float32, shape (⌈d·bits / 8⌉, 256,
+    8 / bits), the levels that each byte of a row stands for. ``out``: float32, shape (rows, d).
     """
-    dimension, steps = levels.shape
-    bits = 4 if steps == 16 else 2
-    each, mask = 8 // bits, np.uint8(steps - 1)
-    at = 0
-    for n in range(len(starts)):
-        for t in range(starts[n], starts[n] + sizes[n]):
-            centre, row, place = centroids[np.int64(codes[t])], packed[t], out[at]
-            for j in range(dimension):
-                step = (row[j // each] >> np.uint8(bits * (j % each))) & mask
-                place[j] = centre[j] + levels[j, step]
-            at += 1
+    width, each = packed.shape[1], table.shape[2]
+    levels = np.empty(width * each, np.float32)
+    for t in range(len(packed)):
+        row, centre, place = packed[t], centroids[np.int64(codes[t])], out[t]
+        if each == 2:
+            for k in range(width):
+                levels[2 * k], levels[2 * k + 1] = table[k, row[k], 0], table[k, row[k], 1]
+        else:
+            for k in range(width):
+                for n in range(4):
+                    levels[4 * k + n] = table[k, row[k], n]
+        for j in range(len(place)):
+            place[j] = centre[j] + levels[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def widen_halves(bits: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write finite float16 numbers, given as their bits (uint16), as float32; both of shape (n,)."""
+    whole = out.view(np.uint32)
+    for j in range(len(bits)):
+        whole[j] = ((np.uint32(bits[j]) & np.uint32(0x7FFF)) << np.uint32(13)) + np.uint32(112 << 23)
+    for j in range(len(bits)):
+        size = out[j]
+        if size < np.float32(2.0**-14):  # the exponent was 0: the fraction counts steps of 2^-24
+            size = np.float32(bits[j] & np.uint16(0x3FF)) * np.float32(2.0**-24)
+        out[j] = -size if bits[j] >= np.uint16(0x8000) else size
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -226,8 +226,8 @@ def test_residuals_are_the_nearest_levels(bits, dimension):
     centres = codec.centres[kept.codes]
     options = np.abs((vectors - centres)[:, :, None] - codec.levels[None])
     expected = centres + codec.levels[np.arange(dimension)[None], options.argmin(axis=2)]
-    found = codec.unpacked(kept.values, kept.codes, np.array([80, 3]), np.array([10, 2]))
-    np.testing.assert_allclose(found, expected[[*range(80, 90), 3, 4]], atol=1e-6)
+    found = codec.unpacked(kept.values[80:], kept.codes[80:])
+    np.testing.assert_allclose(found, expected[80:], atol=1e-6)
     whole = expected * kept.scales.astype(np.float32)[:, None]
     np.testing.assert_allclose(  # lengths are kept
         np.linalg.norm(whole, axis=1), np.linalg.norm(vectors, axis=1), rtol=2e-3

@@ -170,23 +170,27 @@ class Codec:
 
         packed = np.empty((len(near), -(-self.dimension * self.bits // 8)), np.uint8)
         pack(near, codes, self.centres, self.cutoffs, self.bits, packed)
-        made = self.unpacked(packed, codes, np.zeros(1, np.int64), np.array([len(near)]))
+        made = self.unpacked(packed, codes)
         lengths = row_lengths(made)
         scales = np.minimum(row_lengths(near) / np.where(lengths > 0, lengths, 1.0), _MOST_SCALE)
         return Kept(packed, scales.astype(np.float16), codes)
 
-    def unpacked(
-        self,
-        packed: NDArray[np.uint8],
-        codes: NDArray[np.uint16],
-        starts: NDArray[np.int64],
-        sizes: NDArray[np.int64],
-    ) -> Floats:
-        """Return runs of residuals' vectors, before their scales: float32, shape (tokens, p)."""
+    @cached_property
+    def table(self) -> Floats:
+        """The levels that each byte of a packed row stands for: float32, shape (bytes, 256, 8 / bits)."""
+        each = 8 // self.bits
+        width = -(-self.dimension // each)
+        whole = np.zeros((width * each, 1 << self.bits), np.float32)
+        whole[: self.dimension] = self.levels
+        steps = (np.arange(256)[:, None] >> self.bits * np.arange(each)) & ((1 << self.bits) - 1)
+        return np.ascontiguousarray(whole[np.arange(width * each).reshape(width, 1, each), steps])
+
+    def unpacked(self, packed: NDArray[np.uint8], codes: NDArray[np.uint16]) -> Floats:
+        """Return residuals' vectors, before their scales: float32, shape (tokens, p)."""
         from hybrid.kernels.tokens import unpack
 
-        out = np.empty((int(sizes.sum()), self.dimension), np.float32)
-        unpack(packed, codes, self.centres, self.levels, starts, sizes, out)
+        out = np.empty((len(packed), self.dimension), np.float32)
+        unpack(packed, codes, self.centres, self.table, out)
         return out
 
     def restored(self, vectors: Floats) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +20,26 @@ from hybrid.kernels.inner import float32_error, row_lengths, row_sums
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Doubles, Floats
 
-_BLOCK = 1 << 21
-"""How many numbers of token vectors a thread decodes at a time, at most (8 MiB of float32)."""
+_SHARED = 2048
+"""For how many tokens a thread is asked to help."""
 
-_SHARED = 4096
-"""From how many tokens on documents are shared among threads."""
+_PARTS = 4
+"""Into how many parts the work of a thread is cut, so that all end at nearly the same time."""
+
+Arrays: TypeAlias = tuple[NDArray[Any], ...]
 
 _NONE = np.empty(0, np.float32)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+class Bytes(NamedTuple):
+    """A query's vectors in bytes, -128 times the sum of each, and how far each is from what they say."""
+
+    codes: NDArray[np.int8]
+    offsets: NDArray[np.int32]
+    rests: Doubles
+
+
+@dataclass(frozen=True, eq=False)
 class TokenQuery:
     """A query's token vectors: float32, shape (m, d), m at least 1.
 
@@ -41,29 +51,35 @@ class TokenQuery:
     text: str = ""
     spell: Callable[[str, Side], Sequence[str]] = lambda text, side: ()
 
-    @property
+    @cached_property
     def lengths(self) -> Doubles:
         """The Euclidean length of each vector: float64, shape (m,)."""
         return row_lengths(self.vectors)
 
-    @property
-    def padded(self) -> Floats:
-        """The vectors, filled up with zeros to a multiple of `hybrid.kernels.maxsim.LANES`."""
-        from hybrid.kernels.maxsim import LANES
+    @cached_property
+    def wide(self) -> Doubles:
+        """The vectors as float64."""
+        return self.vectors.astype(np.float64)
 
-        count, dimension = self.vectors.shape
-        made = np.zeros((-(-count // LANES) * LANES, dimension), np.float32)
-        made[:count] = self.vectors
-        return made
+    @cached_property
+    def arranged(self) -> Floats:
+        """The vectors as `hybrid.kernels.tiles.multiply` takes them."""
+        from hybrid.kernels.tiles import arranged
 
+        return arranged(self.vectors)
 
-class Block(NamedTuple):
-    """Documents' tokens as float32, shape (tokens, d), and their scales; where each document's are."""
+    @cached_property
+    def bytes(self) -> Bytes:
+        """The vectors in bytes, as `hybrid.kernels.maxsim.compare_bytes` takes them."""
+        from hybrid.kernels.tiles import arranged, lanes_for
 
-    tokens: Floats
-    scales: Floats
-    starts: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+        largest = np.abs(self.wide).max(axis=1)
+        steps = np.where(largest > 0, largest / 127, 1.0)
+        codes = np.rint(self.wide / steps[:, None])
+        rests = np.sqrt(row_sums((self.wide - codes * steps[:, None]) ** 2)) + 2.0**-40 * self.lengths
+        offsets = np.zeros(lanes_for(len(codes)), np.int32)
+        offsets[: len(codes)] = -128 * codes.sum(axis=1)
+        return Bytes(arranged(codes.astype(np.int8), 4), offsets, rests / steps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,57 +148,54 @@ class StoredTokens:
 
         Both have shape (m,); the second is float64, the terms of the sum that `scores` returns.
         """
-        block = self._decoded(np.array([document]))
-        rows = slice(int(block.starts[0]), int(block.starts[0] + block.sizes[0]))
-        scales = block.scales[rows].astype(np.float64) if len(block.scales) else 1.0
-        wide = query.vectors.astype(np.float64)
-        products = np.stack([row_sums(block.tokens[rows] * vector) * scales for vector in wide])
+        rows = slice(int(self.bounds[document]), int(self.bounds[document + 1]))
+        tokens, scales = self.kept.values[rows], self.kept.scales[rows].astype(np.float64)
+        if self.codec is not None and self.codec.bits:
+            tokens = self.codec.unpacked(tokens, self.kept.codes[rows])
+        products = np.stack([row_sums(tokens * vector) for vector in query.wide])
+        if len(scales):
+            products *= scales
         found = products.argmax(axis=1)
         return found, products[np.arange(len(found)), found]
 
     def best(self, documents: NDArray[np.int64], query: TokenQuery) -> Doubles:
         """Return max_j q_i·d_j for each document and query token: float64, shape (documents, m)."""
-        from hybrid.kernels.maxsim import maxsim
-
-        asked = query.vectors
-        errors = np.array([float32_error(asked.shape[1], length, self.longest) for length in query.lengths])
-        wide, padded, best = asked.astype(np.float64), query.padded, np.empty((len(documents), len(asked)))
-
-        def one(part: slice) -> None:
-            block = self._decoded(documents[part])
-            maxsim(block.tokens, block.scales, block.starts, block.sizes, padded, wide, errors, best[part])
-
-        parallel(one, self._shares(documents))
-        return best
-
-    def _decoded(self, documents: NDArray[np.int64]) -> Block:
-        """Return the tokens of documents as float32: where they are if they are kept so, else copied."""
-        from hybrid.kernels.maxsim import gather, gather_halves
-
+        best = np.empty((len(documents), len(query.vectors)))
         starts = self.bounds[documents]
         sizes = self.bounds[documents + 1] - starts
-        values, scales = self.kept.values, self.kept.scales
-        if values.dtype == np.float32:
-            return Block(values, _NONE, starts, sizes)
-        ends = np.cumsum(sizes)
-        if values.dtype == np.uint8 and self.codec is not None:
-            tokens = self.codec.unpacked(values, self.kept.codes, starts, sizes)
-        else:
-            tokens = np.empty((int(sizes.sum()), values.shape[1]), np.float32)
-            if values.dtype == np.float16:
-                gather_halves(values.view(np.uint16), starts, sizes, tokens)
-                return Block(tokens, _NONE, ends - sizes, sizes)
-            gather(values, starts, sizes, tokens)
-        spread = np.arange(len(tokens)) + np.repeat(starts - ends + sizes, sizes)
-        return Block(tokens, scales[spread].astype(np.float32, copy=False), ends - sizes, sizes)
+        compare, kept, asked = self._comparing(query)
 
-    def _shares(self, documents: NDArray[np.int64]) -> list[slice]:
-        """Cut documents into parts for threads: of at most `_BLOCK` numbers, and one for each thread."""
-        if not len(documents):
-            return []
-        ends = np.cumsum(self.bounds[documents + 1] - self.bounds[documents])
-        most = max(1, _BLOCK // self.dimension)
-        if ends[-1] >= _SHARED:
-            most = min(most, -(-int(ends[-1]) // thread_count()))
-        edges = [0, *(np.flatnonzero(np.diff((ends - 1) // most)) + 1).tolist(), len(documents)]
-        return [slice(a, b) for a, b in pairwise(edges)]
+        def one(part: slice) -> None:
+            compare(*kept, starts[part], sizes[part], *asked, best[part])
+
+        parallel(one, _shares(sizes))
+        return best
+
+    def _comparing(self, query: TokenQuery) -> tuple[Callable[..., None], Arrays, Arrays]:
+        """Return the kernel for what is kept, and its first and last arguments."""
+        from hybrid.kernels import maxsim, tiles
+
+        values, scales, dimension = self.kept.values, self.kept.scales, self.dimension
+        if values.dtype == np.int8 and tiles.BYTES and dimension % 4 == 0 and dimension <= tiles.MOST_BYTES:
+            return maxsim.compare_bytes, (values, scales), (*query.bytes, query.wide)
+        errors = np.array([float32_error(dimension, length, self.longest) for length in query.lengths])
+        asked = (query.arranged, query.wide, errors)
+        if self.codec is not None and self.codec.bits:
+            packed = (values, self.kept.codes, scales.view(np.uint16), self.codec.centres, self.codec.table)
+            return maxsim.compare_residuals, packed, asked
+        if values.dtype == np.int8:
+            return maxsim.compare_widened, (values, scales), asked
+        if values.dtype == np.float16:
+            return maxsim.compare_halves, (values.view(np.uint16),), asked
+        return maxsim.compare_floats, (values,), asked
+
+
+def _shares(sizes: NDArray[np.int64]) -> list[slice]:
+    """Cut documents of so many tokens into parts for threads."""
+    if not len(sizes):
+        return []
+    ends = np.cumsum(sizes)
+    parts = min(_PARTS * thread_count(), 1 + int(ends[-1]) // _SHARED)
+    most = -(-int(ends[-1]) // parts)
+    edges = [0, *(np.flatnonzero(np.diff((ends - 1) // most)) + 1).tolist(), len(sizes)]
+    return [slice(a, b) for a, b in pairwise(edges)]

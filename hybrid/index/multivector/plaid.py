@@ -52,11 +52,10 @@ class Clusters:
 
 def centroid_products(query: TokenQuery, codec: Codec) -> Floats:
     """Return how near the query's tokens are to each centroid: float32, shape (K, m)."""
-    from hybrid.kernels.maxsim import multiply
+    from hybrid.kernels.tiles import lanes_for, multiply
 
-    asked = query.padded
-    products = np.empty((len(codec.centroids), len(asked)), np.float32)
-    multiply(codec.centres, asked, products)
+    products = np.empty((len(codec.centroids), lanes_for(len(query.vectors))), np.float32)
+    multiply(codec.centres, query.arranged, products)
     return np.ascontiguousarray(products[:, : len(query.vectors)])
 
 

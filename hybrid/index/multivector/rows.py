@@ -92,7 +92,7 @@ class TokenRows:
         if codec is None or not codec.bits:
             vectors = Vectors(kept.values, kept.scales).decoded()
         else:
-            vectors = codec.unpacked(kept.values, kept.codes, np.zeros(1, np.int64), np.array([len(kept)]))
+            vectors = codec.unpacked(kept.values, kept.codes)
             vectors *= kept.scales.astype(np.float32)[:, None]
         return vectors if codec is None else codec.restored(vectors)
 
