@@ -1,11 +1,13 @@
 """Measure what cutting documents does to retrieval: chunkers, and ways of scoring documents by passages.
 
-    python eval/passages.py --set FOLDER [--chunkers recursive …] [-o eval/results/passages-NAME.json]
+    python eval/passages.py --set FOLDER [--chunkers recursive …] [--unjudged "mean of 3"] [-o FILE]
 
 For each chunker an index of the bundled model and BM25 is built; each way of putting passages' scores
 together is then measured on the test judgements: each branch alone, fused at the default alpha and at others
 (shown to see the shape, not chosen from), and with the weights that `hybrid.evaluation.tune` chooses, whose
-figure is held out by cross-validation. "whole" cuts nothing.
+figure is held out by cross-validation, and, where asked for, with those that it chooses without judgements
+(which encodes changed documents: slow for long ones). "whole" cuts nothing, "long" what is longer than the
+model reads, for the model; the others cut every document for every branch.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +26,14 @@ import hybrid
 from hybrid import evaluation
 
 HERE = Path(__file__).resolve().parent
-CHUNKERS: dict[str, Any] = {
+CHUNKERS: dict[str, hybrid.Passages | None] = {
     "whole": None,
-    "recursive": hybrid.Recursive(),
-    "recursive, overlap 48": hybrid.Recursive(overlap=48),
-    "recursive 128": hybrid.Recursive(128),
-    "fixed, overlap 48": hybrid.Fixed(overlap=48),
-    "sentences": hybrid.Sentences(5, 1),
+    "long (default)": hybrid.Passages(cut="long"),
+    "recursive": hybrid.Passages(),
+    "recursive, overlap 48": hybrid.Passages(hybrid.Recursive(overlap=48)),
+    "recursive 128": hybrid.Passages(hybrid.Recursive(128)),
+    "fixed, overlap 48": hybrid.Passages(hybrid.Fixed(overlap=48)),
+    "sentences": hybrid.Passages(hybrid.Sentences(5, 1)),
 }
 WAYS = {
     "best": {"best": 1},
@@ -48,6 +52,13 @@ def main() -> None:
     )
     parser.add_argument("--set", type=Path, required=True, help="a BEIR folder")
     parser.add_argument("--chunkers", nargs="+", choices=[*CHUNKERS], default=[*CHUNKERS])
+    parser.add_argument(
+        "--unjudged",
+        nargs="*",
+        default=(),
+        choices=["whole", *WAYS],
+        help="also tune these without judgements",
+    )
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     output = options.output or HERE / "results" / f"passages-{options.set.name}.json"
@@ -57,32 +68,32 @@ def main() -> None:
         (key, text) for key, text in hybrid.read_queries(options.set / "queries.jsonl") if key in qrels
     ]
     for name in options.chunkers:
-        results[name] = measured(options.set, name, queries, qrels)
+        results[name] = measured(options.set, name, queries, qrels, options.unjudged)
         print(name, json.dumps(results[name], indent=2), flush=True)
         ordered = {key: results[key] for key in CHUNKERS if key in results}
         record = {**provenance(), "set": options.set.name, "measure": MEASURE, "results": ordered}
         output.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def measured(folder: Path, name: str, queries: list[tuple[str, str]], qrels: Any) -> dict[str, Any]:
+def measured(
+    folder: Path, name: str, queries: list[tuple[str, str]], qrels: Any, unjudged: Sequence[str]
+) -> dict[str, Any]:
     """Build one index, and measure each way of scoring documents with it."""
-    chunker = CHUNKERS[name]
-    base = hybrid.Pipeline(passages=hybrid.Passages(chunker) if chunker is not None else None)
+    passages = CHUNKERS[name]
+    base = hybrid.Pipeline(passages=passages)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
         with hybrid.create(place + "/index", hybrid.read(folder / "corpus.jsonl"), base) as index:
             stats = index.stats()
             found["documents"], found["truncated"] = stats.documents, dict(stats.truncated)
-        for way, settings in WAYS.items() if chunker is not None else [("whole", None)]:
-            pipeline = (
-                base if settings is None else replace(base, passages=hybrid.Passages(chunker, **settings))
-            )
+        for way, settings in WAYS.items() if passages is not None else [("whole", {})]:
+            pipeline = base if passages is None else replace(base, passages=replace(passages, **settings))
             with hybrid.open(place + "/index", pipeline=pipeline) as index:
-                found[way] = scores(index, queries, qrels)
+                found[way] = scores(index, queries, qrels, way in unjudged)
     return found
 
 
-def scores(index: Any, queries: list[tuple[str, str]], qrels: Any) -> dict[str, float]:
+def scores(index: Any, queries: list[tuple[str, str]], qrels: Any, unjudged: bool) -> dict[str, Any]:
     """Return the figures of one open index."""
 
     def mean(**how: Any) -> float:
@@ -98,7 +109,13 @@ def scores(index: Any, queries: list[tuple[str, str]], qrels: Any) -> dict[str, 
     found = {name: mean(branches=[name]) for name in ("bm25", "dense")}
     found |= {f"alpha {alpha}": mean(fusion=hybrid.Weighted(alpha)) for alpha in ALPHAS}
     tuned = evaluation.tune(index, queries, qrels, MEASURE)
-    return {**found, "tuned, held out": round(tuned.held_out, 4), "recipe": tuned.sentence}
+    found |= {"tuned, held out": round(tuned.held_out, 4), "recipe": tuned.sentence}
+    if unjudged:
+        chosen = evaluation.tune_unjudged(index)
+        names = [branch.name for branch in chosen.pipeline.branches]
+        found["tuned without judgements"] = mean(branches=names, fusion=chosen.pipeline.fusion)
+        found["recipe without judgements"] = chosen.sentence
+    return found
 
 
 if __name__ == "__main__":

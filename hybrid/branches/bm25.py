@@ -9,6 +9,7 @@ from typing import Any, ClassVar, cast
 
 from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
+from hybrid.branches.passages import Passages
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import SparseRows, SparseScorer, SparseStatistics, bm25_scorer, top_of_each
@@ -77,6 +78,7 @@ class BM25:
     analyzer: Analyzer | str = "english"
     fields: FieldWeights | Mapping[str, float] | None = None
     name: str = "bm25"
+    passages: Passages | None = None
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = False

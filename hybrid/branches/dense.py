@@ -12,6 +12,7 @@ import numpy as np
 from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
 from hybrid.branches.images import image_of
+from hybrid.branches.passages import Passages
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.dense import EXACT, DenseRows, DenseScorer, Form, Index, Storage, Stored, as_index, spelt
@@ -69,6 +70,7 @@ class Dense:
     storage: Storage = field(default="float32", metadata=_NEUTRAL)
     truncate: int | None = None
     image: str | None = None
+    passages: Passages | None = None
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True

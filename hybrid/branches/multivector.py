@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.batches import Representation, TokenBatch
 from hybrid.branches.base import Encoders
+from hybrid.branches.passages import Passages
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.multivector import (
@@ -63,6 +64,7 @@ class Multivector:
     search: Literal["exact", "plaid"] = field(default="exact", metadata={"neutral": True})
     probes: int = field(default=4, metadata={"neutral": True})
     candidates: int = field(default=256, metadata={"neutral": True})
+    passages: Passages | None = None
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True

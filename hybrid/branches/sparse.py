@@ -12,6 +12,7 @@ import numpy as np
 
 from hybrid.batches import Representation, SparseBatch
 from hybrid.branches.base import Encoders
+from hybrid.branches.passages import Passages
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
 from hybrid.index.sparse import (
@@ -58,6 +59,7 @@ class Sparse:
     document_terms: int | None = None
     query_terms: int | None = None
     storage: WeightStorage = "float16"
+    passages: Passages | None = None
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = True

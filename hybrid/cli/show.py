@@ -42,7 +42,8 @@ def created(index: hybrid.HybridIndex) -> None:
         if truncated:
             line(
                 f"{truncated:,} of them are longer than what the model of branch {name!r} reads; "
-                "their end is searched by the other branches only (a recipe with [passages] cuts them)"
+                "their end is searched by the other branches only (the recipe or the model "
+                "does not let them be cut into passages)"
             )
 
 

@@ -13,22 +13,22 @@ import dataclasses
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import cache
 from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from hybrid.branches import Branch, Encoders
-from hybrid.branches.passages import Cut
+from hybrid.branches.over_passages import OverPassages
 from hybrid.corpus import to_document
 from hybrid.engine.checks import check_vectors, cleaned
-from hybrid.engine.cutting import Cutter
+from hybrid.engine.cutting import Cutter, check_uncut, cutters, seen_by
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.fitting import Codecs
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, HeldRows, RowType, Snapshot, Transaction, check_documents
-from hybrid.index.passages import PREFIX as PASSAGES
 from hybrid.index.passages import PassageRows
 from hybrid.pipeline import Pipeline
 from hybrid.text import Workers
@@ -59,10 +59,13 @@ class _Group(NamedTuple):
 
 
 class _Encoded(NamedTuple):
-    """A group's documents as branches see them, and its rows; those of branches with a model still miss."""
+    """A group's documents as branches see them, and its rows; those of branches with a model still miss.
+
+    ``seen``: by the prefix of their passages, under None whole.
+    """
 
     number: int
-    seen: Sequence[Document]
+    seen: Mapping[str | None, Sequence[Document]]
     documents: DocumentRows
     branches: dict[str, HeldRows]
 
@@ -96,14 +99,13 @@ def add_documents(
     branches = pipeline.stores
     types = row_types(pipeline)
     collected = _Collected(transaction, replace, memory // ROWS_SHARE, Codecs(snapshot))
-    given = _uncut(_documents(documents)) if pipeline.passages is not None else _documents(documents)
-    groups = _checked(_groups(given, memory), snapshot, branches, replace)
+    groups = _checked(_groups(_documents(documents), memory), snapshot, pipeline, replace)
     light = [branch for branch in branches if branch.model is None]
     heavy = [branch for branch in branches if branch.model is not None]
     alone = encoders.together(())
     done = 0
 
-    encode = _encoding(pipeline, light, alone, Cutter.of(pipeline, encoders))
+    encode = _encoding(pipeline, light, alone, cache(lambda: cutters(pipeline, encoders)))
     with closing(_ahead(encode, groups, 1 if heavy and light else ALONE)) as encoded:
         for number, seen, stored, rows in encoded:
             done += number
@@ -111,7 +113,7 @@ def add_documents(
                 progress("analyse", done, None)
             together = encoders.together(heavy)
             for branch in heavy:
-                rows[branch.name] = branch.encode_documents(seen, together, progress)
+                rows[branch.name] = branch.encode_documents(seen_by(branch, seen), together, progress)
             collected.add(stored, {name: rows[name] for name in types})
             if progress is not None:
                 progress("write", collected.written, None)
@@ -123,17 +125,19 @@ def add_documents(
 
 
 def _encoding(
-    pipeline: Pipeline, light: Sequence[Branch], alone: Encoders, cutter: Cutter | None
+    pipeline: Pipeline,
+    light: Sequence[Branch],
+    alone: Encoders,
+    cutting: Callable[[], Mapping[str, Cutter]],
 ) -> Callable[[_Group], _Encoded]:
     """Return what is done to each group before models see it: it is cleaned, cut and analysed."""
 
     def encode(group: _Group) -> _Encoded:
         rows: dict[str, HeldRows] = {}
-        seen = cleaned(group.documents, pipeline.cleaning)
-        if cutter is not None:
-            parts, rows[PASSAGES] = cutter.cut(group.documents)
-            seen = Cut(cleaned(parts, pipeline.cleaning), parts.bounds)
-        rows |= {branch.name: branch.encode_documents(seen, alone) for branch in light}
+        seen: dict[str | None, Sequence[Document]] = {None: cleaned(group.documents, pipeline.cleaning)}
+        for prefix, cutter in cutting().items():
+            seen[prefix], rows[prefix] = cutter.cut(group.documents)
+        rows |= {branch.name: branch.encode_documents(seen_by(branch, seen), alone) for branch in light}
         return _Encoded(len(group.documents), seen, DocumentRows.from_documents(group.documents), rows)
 
     return encode
@@ -141,7 +145,8 @@ def _encoding(
 
 def row_types(pipeline: Pipeline) -> dict[str, RowType]:
     """Return what a pipeline's segments hold beside documents: how each part's rows are merged."""
-    passages: dict[str, RowType] = {} if pipeline.passages is None else {PASSAGES: PassageRows}
+    over = (branch for branch in pipeline.stores if isinstance(branch, OverPassages))
+    passages: dict[str, RowType] = {branch.prefix: PassageRows for branch in over}
     return {**passages, **{branch.name: branch.rows for branch in pipeline.stores}}
 
 
@@ -238,24 +243,11 @@ def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline) -> Docu
     Raises:
         DocumentError: it cannot be accepted.
     """
-    given: Iterable[Document] = _documents([document])
-    if pipeline.passages is not None:
-        given = _uncut(given)
-    (whole,) = given
+    (whole,) = _documents([document])
     check_documents([whole])
+    check_uncut([whole], pipeline)
     _check_vectors(whole, pipeline.stores)
     return whole
-
-
-def _uncut(documents: Iterable[Document]) -> Iterator[Document]:
-    """Refuse what cannot be cut into passages."""
-    for document in documents:
-        if document.vectors or document.image is not None:
-            raise DocumentError(
-                f"document {document.id!r} brings vectors or an image, and this index cuts documents into "
-                "passages; leave them out, or build an index of a pipeline without passages"
-            )
-        yield document
 
 
 def _groups(documents: Iterable[Document], memory: int) -> Iterator[_Group]:
@@ -289,16 +281,18 @@ def _weight(value: Any, depth: int = 0) -> int:
 
 
 def _checked(
-    groups: Iterable[_Group], snapshot: Snapshot, branches: Sequence[Branch], replace: bool
+    groups: Iterable[_Group], snapshot: Snapshot, pipeline: Pipeline, replace: bool
 ) -> Iterator[_Group]:
     """Refuse what cannot be accepted, before any work is done on it.
 
     The transaction looks for ids that are in the index, too, when it writes; where models make the way
     there long, they are looked for here.
     """
+    branches = pipeline.stores
     early = snapshot.live and not replace and any(branch.model is not None for branch in branches)
     for group in groups:
         check_documents(group.documents, group.first)
+        check_uncut(group.documents, pipeline)
         for document in group.documents:
             _check_vectors(document, branches)
         if early:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.branches import Branch, Encoders
-from hybrid.branches.neighbours import as_queries, stored_vectors
+from hybrid.branches.neighbours import as_queries, beginnings, stored_vectors
 from hybrid.engine.candidates import Source
 from hybrid.engine.rerank import Judge, Stage, expand, find, rerank
 from hybrid.engine.selection import deduplicated, diversified
@@ -99,7 +99,8 @@ class Cascade:
         return judge
 
     def _vectors(self, spec: MMR, docnums: Docnums) -> Floats:
-        return stored_vectors(self._snapshot, spec.branch, docnums)
+        over = self._pipeline.over(self._pipeline.branch(spec.branch))
+        return stored_vectors(*beginnings(over, self._snapshot, docnums), spec.branch)
 
     def _neighbours(self, spec: Neighbours, docnums: Docnums, mask: Mask) -> list[Docnums]:
         """Return the nearest eligible documents of each, itself left out."""
@@ -119,8 +120,11 @@ class Cascade:
         if not len(docnums):
             return []
         branch = self._pipeline.branch(spec.branch)
-        queries: list[Any] = as_queries(branch, self._snapshot, docnums, self._read, self._encoders)
-        lists = branch.rankings(self._snapshot, queries, mask, spec.k + 1)
+        over = self._pipeline.over(branch)
+        queries: list[Any] = as_queries(
+            branch, *beginnings(over, self._snapshot, docnums), lambda _: self._read(docnums), self._encoders
+        )
+        lists = over.rankings(self._snapshot, queries, mask, spec.k + 1)
         return [
             ranking.docnums[ranking.docnums != docnum][: spec.k]
             for docnum, ranking in zip(docnums.tolist(), lists, strict=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from hybrid.branches import Branch
+from hybrid.branches.over_passages import OverPassages
 from hybrid.engine.candidates import Source, summary
 from hybrid.engine.checks import checked_list, checked_query, cleaned
 from hybrid.engine.index import HybridIndex
@@ -107,7 +108,7 @@ def complete_stages(
                 scores = branch.scorer(snapshot, tokens, mask).scores(docnums[n])
                 found[n].append(scores.astype(np.float64))
             continue
-        if pipeline.passages is not None:
+        if any(isinstance(over, OverPassages) and not over.whole(snapshot) for over in pipeline.searched):
             raise PipelineError(
                 f"the stage {stage.name} reads of each document the passage that the branches put first, so "
                 "its scores cannot be known before the fusion; tune without it, or without passages"

@@ -3,66 +3,132 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.branches.passages import Cut, Passages
+from hybrid.branches import Branch
+from hybrid.branches.over_passages import Cut, OverPassages
+from hybrid.branches.passages import Passages
+from hybrid.engine.checks import cleaned
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.passes import needs
-from hybrid.errors import EncoderError
+from hybrid.errors import DocumentError, EncoderError
 from hybrid.index.passages import PassageRows
 from hybrid.index.strings import Strings
 from hybrid.pipeline import Pipeline
-from hybrid.text.chunking import Units, Words, titled_passages
+from hybrid.text import Cleaning
+from hybrid.text.chunking import Passage, Units, Words, titled_passages
 from hybrid.types import Document
 
 
-class Cutter(NamedTuple):
-    """How the documents of an index are cut, and what their passages are measured in."""
+@dataclass(frozen=True, slots=True)
+class Cutter:
+    """How documents are cut for some of an index's branches, and what their passages are measured in.
+
+    ``units``: None where no model says how it counts, so that nothing can be said to be long. ``branches``:
+    their names.
+    """
 
     passages: Passages
-    units: Units
-
-    @classmethod
-    def of(cls, pipeline: Pipeline, encoders: EncoderSet) -> Cutter | None:
-        """Return the cutter of a pipeline, None if it searches whole documents.
-
-        Raises:
-            EncoderError: a model does not say how it counts tokens.
-        """
-        if pipeline.passages is None:
-            return None
-        counted: list[Units] = []
-        for name in needs(pipeline.stores):
-            units = getattr(encoders.get(name).encoder, "units", None)
-            if units is None:
-                raise EncoderError(
-                    f"the encoder of {name!r} does not say how it counts tokens (it has no units), so no "
-                    "passage can be measured by it; cut documents with hybrid.split and Words(...), or "
-                    "choose another model"
-                )
-            counted.append(units)
-        if not counted:
-            return cls(pipeline.passages, Words(pipeline.passages.words))
-        return cls(pipeline.passages, counted[0] if len(counted) == 1 else _Strictest(counted))
+    units: Units | None
+    branches: frozenset[str]
+    cleaning: Cleaning | None
 
     def cut(self, documents: Sequence[Document]) -> tuple[Cut, PassageRows]:
-        """Return the passages of documents, as documents and as rows."""
+        """Return the passages of documents, as documents that branches see and as rows."""
         found: list[Document] = []
         bounds, spans, headings = [0], [], []
         for document in documents:
-            for title, passage in titled_passages(document, self.passages.chunker, self.units):
-                found.append(Document(document.id, passage.of(document.text), title))
+            for part, passage in self._parts(document):
+                found.append(part)
                 spans.append((passage.start, passage.end))
                 headings.append(json.dumps(passage.headings).encode())
             bounds.append(len(found))
         ends = np.array(bounds, np.int64)
         titles = Strings.of([document.title.encode() for document in found])
         rows = PassageRows(ends, np.array(spans, np.int64).reshape(-1, 2), titles, Strings.of(headings))
-        return Cut(found, ends), rows
+        return Cut(cleaned(found, self.cleaning), ends), rows
+
+    def _parts(self, document: Document) -> Iterator[tuple[Document, Passage]]:
+        if self.units is None or self._stays_whole(document, self.units):
+            yield document, Passage(0, len(document.text))
+            return
+        for title, passage in titled_passages(document, self.passages.chunker, self.units):
+            yield Document(document.id, passage.of(document.text), title), passage
+
+    def _stays_whole(self, document: Document, units: Units) -> bool:
+        """Whether a document is not cut because only long ones are."""
+        if self.passages.cut != "long":
+            return False
+        if not self.branches.isdisjoint(document.vectors):
+            return True
+        return units.count(cleaned([document], self.cleaning)[0].content) <= units.most
+
+
+def cutters(pipeline: Pipeline, encoders: EncoderSet) -> dict[str, Cutter]:
+    """Return what cuts documents for branches, by the prefix of their passages; none if nothing is cut.
+
+    Raises:
+        EncoderError: a model does not say how it counts tokens, and every document is to be cut.
+    """
+    found: dict[str, Cutter] = {}
+    for prefix, over in _over(pipeline).items():
+        how = over[0].passages
+        units = _units(how, over, encoders)
+        names = frozenset(each.name for each in over)
+        found[prefix] = Cutter(how, units, names, pipeline.cleaning)
+    return found
+
+
+def check_uncut(documents: Sequence[Document], pipeline: Pipeline) -> None:
+    """Refuse documents that bring vectors for a branch that compares passages of every document.
+
+    Raises:
+        DocumentError: names the first.
+    """
+    cut = {each.name for over in _over(pipeline).values() for each in over if each.passages.cut == "all"}
+    for document in documents:
+        if not cut.isdisjoint(document.vectors):
+            raise DocumentError(
+                f"document {document.id!r} brings vectors, and this index cuts documents into passages; "
+                "leave them out, or build an index of a pipeline without passages"
+            )
+
+
+def seen_by(branch: Branch, seen: Mapping[str | None, Sequence[Document]]) -> Sequence[Document]:
+    """Return documents as a branch sees them, from those by prefix; None for whole ones."""
+    return seen[branch.prefix if isinstance(branch, OverPassages) else None]
+
+
+def _over(pipeline: Pipeline) -> dict[str, list[OverPassages]]:
+    """Return the branches over passages, by the prefix of these."""
+    found: dict[str, list[OverPassages]] = {}
+    for branch in pipeline.stores:
+        if isinstance(branch, OverPassages):
+            found.setdefault(branch.prefix, []).append(branch)
+    return found
+
+
+def _units(how: Passages, branches: Sequence[Branch], encoders: EncoderSet) -> Units | None:
+    """Return what the passages that branches share are measured in: the tokens of the strictest model."""
+    counted: list[Units] = []
+    models = needs(branches)
+    for name in models:
+        units = getattr(encoders.get(name).encoder, "units", None)
+        if units is not None:
+            counted.append(units)
+        elif how.cut == "all":
+            raise EncoderError(
+                f"the encoder of {name!r} does not say how it counts tokens (it has no units), so no "
+                "passage can be measured by it; cut documents with hybrid.split and Words(...), or "
+                "choose another model"
+            )
+    if not counted:
+        return None if models else Words(how.words)
+    return counted[0] if len(counted) == 1 else _Strictest(counted)
 
 
 class _Strictest:

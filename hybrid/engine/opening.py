@@ -12,7 +12,7 @@ from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
 from hybrid.errors import FingerprintError, InputError, PipelineError
 from hybrid.index import MergePolicy, Store
-from hybrid.pipeline import Pipeline, from_dict, to_dict
+from hybrid.pipeline import Pipeline, from_stored, to_dict
 from hybrid.types import Document, Encoder, Progress, Reranker
 from hybrid.version import __version__
 
@@ -101,7 +101,7 @@ def open(
     store = Store.open(path, mode=mode, verify=verify)
     try:
         settings = store.settings
-        stored = from_dict(settings["pipeline"])
+        stored = from_stored(settings["pipeline"])
         chosen = _checked_pipeline(pipeline if pipeline is not None else stored)
         _check_branches(chosen, settings["branches"], writing=mode == "w")
         encoder_set = EncoderSet(encoders, settings["encoders"], chosen_cache, chosen.cleaning)

@@ -2,69 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
-from hybrid.branches.passages import DocumentScorer
+from hybrid.branches.over_passages import DocumentScorer
 from hybrid.engine.candidates import Source, guarded
 from hybrid.engine.result import PassageHit
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot
-from hybrid.index.passages import passages_of
+from hybrid.index.passages import PassageSnapshot
 from hybrid.types import Docnums, Document, Doubles
 
 
 def best_passages(
     snapshot: Snapshot, sources: Sequence[Source], fusion: Fusion, docnums: Docnums, most: int
 ) -> dict[int, tuple[PassageHit, ...]]:
-    """Return each document's best passages by document number, at most so many, best first.
+    """Return the best passages of documents by document number, at most so many each, best first.
 
-    A passage's score is the sum of what the branches say of it, each mapped to [0, 1] from the lowest score
-    that the branch could give to the best that it gives to any of these passages, and weighted as the fusion
-    weights it. (A fusion's own normaliser maps documents' scores, and would be at odds with passages'.)
+    A passage's score is the sum of what the branches that compare it say, each mapped to [0, 1] from the
+    lowest score that the branch could give to the best that it gives to any of these passages, and weighted
+    as the fusion weights it. (A fusion's own normaliser maps documents' scores, and would be at odds with
+    passages'.) Where branches cut differently, a passage that overlaps a better one of another branch is left
+    out. Of documents that are whole because only long ones are cut there is none.
     """
-    if not len(docnums):
-        return {}
-    passages = passages_of(snapshot)
-    bounds, numbers = passages.of(docnums)
-    scores = _scores(sources, fusion, numbers)
-    documents = snapshot.documents(docnums)
-    found = {}
-    for n, docnum in enumerate(docnums.tolist()):
-        own = np.arange(bounds[n], bounds[n + 1])
-        order = own[np.argsort(-scores[own], kind="stable")][:most]
-        hits = []
-        for at in order.tolist():
-            start, end, headings = passages.span(int(numbers[at]))
-            hits.append(PassageHit(documents[n].text[start:end], start, end, headings, float(scores[at])))
-        found[docnum] = tuple(hits)
-    return found
+    candidates: dict[int, list[_Candidate]] = {}
+    for scorer, scores in _scored(sources, fusion, docnums):
+        bounds, numbers = scorer.passages.of(docnums)
+        for n, docnum in enumerate(docnums.tolist()):
+            own = range(int(bounds[n]), int(bounds[n + 1]))
+            if len(own) > 1 or scorer.how.cut == "all":
+                candidates.setdefault(docnum, []).extend(
+                    _Candidate(float(scores[at]), scorer.passages, int(numbers[at])) for at in own
+                )
+    wanted = [docnum for docnum in docnums.tolist() if docnum in candidates]
+    documents = snapshot.documents(np.array(wanted, np.int64))
+    return {
+        docnum: tuple(_chosen(candidates[docnum], document.text, most))
+        for docnum, document in zip(wanted, documents, strict=True)
+    }
 
 
 def read_passages(
     snapshot: Snapshot, found: Mapping[int, tuple[PassageHit, ...]], docnums: Docnums
 ) -> list[Document]:
-    """Return documents as rerankers read them: with the text of the best passage, under its headings."""
+    """Return documents as rerankers read them: of those that are cut the best passage, under its headings."""
     seen = []
     for docnum, document in zip(docnums.tolist(), snapshot.documents(docnums), strict=True):
+        if docnum not in found:
+            seen.append(document)
+            continue
         best = found[docnum][0]
         title = " › ".join(filter(None, (document.title, *best.headings)))
         seen.append(replace(document, text=best.text, title=title))
     return seen
 
 
-def _scores(sources: Sequence[Source], fusion: Fusion, numbers: Docnums) -> Doubles:
-    total = np.zeros(len(numbers))
-    weights = fusion.weights_for([(source.name, source.kind) for source in sources])
-    for source, weight in zip(sources, weights, strict=True):
-        if not isinstance(source.scorer, DocumentScorer):
+class _Candidate(NamedTuple):
+    """A passage of a document, by its number in a snapshot of passages."""
+
+    score: float
+    passages: PassageSnapshot
+    number: int
+
+
+def _chosen(candidates: Sequence[_Candidate], text: str, most: int) -> Iterator[PassageHit]:
+    """Yield the best of one document's passages."""
+    taken: list[tuple[PassageSnapshot, int, int]] = []
+    for score, passages, number in sorted(candidates, key=lambda each: -each.score):
+        start, end, headings = passages.span(number)
+        if any(other is not passages and start < b and a < end for other, a, b in taken):
             continue
+        taken.append((passages, start, end))
+        yield PassageHit(text[start:end], start, end, headings, score)
+        if len(taken) == most:
+            return
+
+
+def _scored(
+    sources: Sequence[Source], fusion: Fusion, docnums: Docnums
+) -> Iterator[tuple[DocumentScorer, Doubles]]:
+    """Yield a scorer of each way of cutting, and the scores of the documents' passages."""
+    weights = fusion.weights_for([(source.name, source.kind) for source in sources])
+    totals: dict[PassageSnapshot, tuple[DocumentScorer, Doubles]] = {}
+    for source, weight in zip(sources, weights, strict=True):
+        scorer = source.scorer
+        if not isinstance(scorer, DocumentScorer) or not len(docnums):
+            continue
+        numbers = scorer.passages.of(docnums)[1]
+        _, total = totals.setdefault(scorer.passages, (scorer, np.zeros(len(numbers))))
         with guarded(source.name):
-            raw = source.scorer.scorer.scores(numbers).astype(np.float64)
-        low = source.scorer.scorer.lower_bound
-        high = float(raw.max())
+            raw = scorer.scorer.scores(numbers).astype(np.float64)
+        low, high = scorer.scorer.lower_bound, float(raw.max())
         if high > low:
             total += weight * (raw - low) / (high - low)
-    return total
+    yield from totals.values()

@@ -217,16 +217,11 @@ class Search:
 
     def _seen(self, docnums: Docnums) -> Sequence[Document]:
         """Return documents as rerankers see them."""
-        if self.pipeline.passages is None:
-            documents: Sequence[Document] = self.snapshot.documents(docnums)
-        else:
-            documents = read_passages(self.snapshot, self._best_passages(docnums, 1), docnums)
+        documents = read_passages(self.snapshot, self._best_passages(docnums, 1), docnums)
         return cleaned(documents, self.pipeline.cleaning)
 
     def _best_passages(self, docnums: Docnums, most: int) -> dict[int, tuple[PassageHit, ...]]:
-        """Return documents' best passages; none where documents are not cut."""
-        if self.pipeline.passages is None:
-            return {}
+        """Return documents' best passages; none of documents that are not cut."""
         return best_passages(self.snapshot, self.sources, self.pipeline.fusion, docnums, most)
 
     def _hits(self, candidates: Candidates, stages: list[Stage], ranking: Ranking) -> tuple[Hit, ...]:

@@ -1,8 +1,9 @@
 """Documents whose branches hold several rows each: one for every passage.
 
-A segment then has, under ``passages/``, which rows are whose, and where each passage stands in its document's
-text. Documents stay what ids, filters, deletes and merges are about; only branches see passages, through a
-`PassageSnapshot`, in which passages are numbered as documents are in a `Snapshot`.
+A segment then has, under ``passages/`` (and under ``passages.NAME/`` for a branch with passages of its own),
+which rows are whose, and where each passage stands in its document's text. Documents stay what ids, filters,
+deletes and merges are about; only branches see passages, through a `PassageSnapshot`, in which passages are
+numbered as documents are in a `Snapshot`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,12 @@ from hybrid.index.strings import Strings
 from hybrid.types import Docnums, Document
 
 PREFIX = "passages"
-"""The name under which a segment holds them."""
+"""The name under which a segment holds those that branches share."""
+
+
+def prefix_of(branch: str) -> str:
+    """Return the name under which a segment holds a branch's own."""
+    return f"{PREFIX}.{branch}"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,21 +127,22 @@ class GroupedRows:
     """How a branch's rows of passages are merged, in place of the type of its rows."""
 
     rows: RowType
+    passages: str = PREFIX
 
     def merge(
         self, parts: Sequence[Segment], prefix: str, order: NDArray[np.int64], out: SegmentWriter
     ) -> None:
         """Write the rows of documents, given as positions in the concatenation of the segments."""
-        bounds = together([part[f"{PREFIX}/bounds"] for part in parts])
+        bounds = together([part[f"{self.passages}/bounds"] for part in parts])
         self.rows.merge(parts, prefix, spread(bounds, order)[1], out)
 
 
 class PassageSnapshot(Snapshot):
     """A snapshot's passages, numbered as documents are in it; get one with `passages_of`."""
 
-    def __init__(self, generation: int, segments: Sequence[SegmentView]) -> None:
+    def __init__(self, generation: int, segments: Sequence[SegmentView], prefix: str = PREFIX) -> None:
         self._documents = tuple(segments)
-        self._rows = [PassageRows.read(view.segment, PREFIX) for view in segments]
+        self._rows = [PassageRows.read(view.segment, prefix) for view in segments]
         views, base = [], 0
         for view, rows in zip(segments, self._rows, strict=True):
             size = int(rows.bounds[-1])
@@ -148,6 +155,11 @@ class PassageSnapshot(Snapshot):
     def bounds(self) -> NDArray[np.int64]:
         """Where each document's passages begin, and the end: int64, shape (documents + 1,)."""
         return together([rows.bounds for rows in self._rows])
+
+    @cached_property
+    def uncut(self) -> bool:
+        """Whether every document is one passage, so that both have the same numbers."""
+        return self.size == sum(view.size for view in self._documents)
 
     @cached_property
     def whole(self) -> Mask:
@@ -212,13 +224,17 @@ class PassageSnapshot(Snapshot):
         return found
 
 
-def passages_of(snapshot: Snapshot) -> PassageSnapshot:
+def passages_of(snapshot: Snapshot, prefix: str = PREFIX) -> PassageSnapshot:
     """Return a snapshot's passages; the same object each time."""
     return memoized(
-        snapshot, PassageSnapshot, lambda: PassageSnapshot(snapshot.generation, snapshot.segments)
+        snapshot,
+        (PassageSnapshot, prefix),
+        lambda: PassageSnapshot(snapshot.generation, snapshot.segments, prefix),
     )
 
 
 def rows_in(segment: Segment, documents: int) -> int:
-    """Return how many rows a branch has in a segment: its passages, or documents where they are not cut."""
-    return int(segment[f"{PREFIX}/bounds"][-1]) if f"{PREFIX}/bounds" in segment else documents
+    """Return how many rows a branch has in a segment at most: its passages, or documents that are not cut."""
+    kept = (name.partition("/") for name in segment.names())
+    prefixes = (prefix for prefix, _, what in kept if what == "bounds" and prefix.split(".")[0] == PREFIX)
+    return max((int(segment[f"{prefix}/bounds"][-1]) for prefix in prefixes), default=documents)

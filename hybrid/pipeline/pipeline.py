@@ -8,10 +8,12 @@ from typing import Any, cast
 
 from hybrid.branches import BM25, Branch, Dense, LuceneBM25, LuceneImpact, Multivector
 from hybrid.branches.neighbours import Near
-from hybrid.branches.passages import OverPassages, Passages
+from hybrid.branches.over_passages import OverPassages
+from hybrid.branches.passages import LONG, Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import Fusion, Weighted
 from hybrid.index.multivector import TokenStorage
+from hybrid.index.passages import PREFIX, prefix_of
 from hybrid.rerankers import MMR, MaxSim, Parents, Stage
 from hybrid.text import Cleaning
 from hybrid.values import short_repr
@@ -29,8 +31,12 @@ class Pipeline:
     The default is BM25 and the bundled MiniLM, fused by weight. ``depth`` is how many documents
     each branch lists at first; the engine deepens the lists until the result is certified, but not
     past ``max_depth`` (None: as far as needed). ``name`` is the tag of runs. ``cleaning`` says what is taken
-    out of texts before branches and rerankers see them; an index keeps to what it was built with. With
-    ``passages``, documents are cut; branches then compare passages and rank documents.
+    out of texts before branches and rerankers see them; an index keeps to what it was built with.
+
+    ``passages`` says how documents are cut; branches then compare passages and rank documents. The default
+    cuts those that are longer than a model reads at once, for the branches with that model, so that nothing
+    is lost; None cuts nothing. A branch with ``passages`` of its own follows those instead: one index may so
+    be searched by documents, passages and sentences, fused.
 
     A pipeline is a value: it prints, compares, and round-trips through a recipe
     (`hybrid.read_recipe`, `hybrid.write_recipe`).
@@ -43,7 +49,7 @@ class Pipeline:
     max_depth: int | None = None
     name: str = "hybrid"
     cleaning: Cleaning | None = None
-    passages: Passages | None = None
+    passages: Passages | None = LONG
 
     def __post_init__(self) -> None:
         _check_parts("branches", self.branches, "BM25() or Dense()")
@@ -92,11 +98,13 @@ class Pipeline:
             )
 
     def _check_passages(self) -> None:
-        if self.passages is None:
-            return
-        if not isinstance(self.passages, Passages):
-            raise PipelineError(f"passages is {self.passages!r}; give Passages(), or None for none")
+        for passages in (self.passages, *(getattr(branch, "passages", None) for branch in self.branches)):
+            if passages is not None and not isinstance(passages, Passages):
+                raise PipelineError(f"passages is {passages!r}; give Passages(), or None for none")
         for branch in self.branches:
+            how = self.passages_of(branch)
+            if how is None or how.cut != "all":
+                continue
             if isinstance(branch, LuceneBM25 | LuceneImpact):
                 raise PipelineError(
                     f"the branch {branch.name!r} of Lucene cannot search passages; use hybrid.split to make "
@@ -111,13 +119,15 @@ class Pipeline:
         """Refuse a stage that reads a branch which is not there, or cannot say what is near a document."""
         if stage.branch is None:
             return
-        if self.passages is not None:
-            raise PipelineError(
-                f"the stage {stage.name!r} reads the branch {stage.branch!r}, which holds passages, "
-                "not documents; use hybrid.split to make documents of passages, or leave the stage out"
-            )
         kinds = Dense if isinstance(stage, MMR) else Near
         fit = [branch.name for branch in self.branches if isinstance(branch, kinds)]
+        for branch in self.branches:
+            how = self.passages_of(branch)
+            if branch.name == stage.branch and how is not None and how.cut == "all":
+                raise PipelineError(
+                    f"the stage {stage.name!r} reads the branch {stage.branch!r}, which holds passages, not "
+                    "documents; use hybrid.split to make documents of passages, or leave the stage out"
+                )
         if stage.branch not in fit:
             raise PipelineError(
                 f"the stage {stage.name!r} reads the branch {stage.branch!r}; give it one of "
@@ -146,7 +156,21 @@ class Pipeline:
 
     def over(self, branch: Branch) -> Branch:
         """Return a branch as documents are searched by it: over their passages, if they are cut."""
-        return branch if self.passages is None else OverPassages(branch, self.passages)
+        how = self.passages_of(branch)
+        if how is None:
+            return branch
+        own = getattr(branch, "passages", None) is not None
+        return OverPassages(branch, how, prefix_of(branch.name) if own else PREFIX)
+
+    def passages_of(self, branch: Branch) -> Passages | None:
+        """Return which passages a branch compares, None if whole documents."""
+        own = getattr(branch, "passages", None)
+        how = self.passages if own is None else own
+        if how is None or how.cut == "none":
+            return None
+        lucene = isinstance(branch, LuceneBM25 | LuceneImpact)
+        whole = getattr(branch, "model", None) is None or lucene or getattr(branch, "image", None) is not None
+        return None if how.cut == "long" and whole else how
 
     def stored(self) -> dict[str, dict[str, Any]]:
         """Return, by store, the settings that what is stored depends on, as JSON values."""

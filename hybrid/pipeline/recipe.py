@@ -18,7 +18,8 @@ A part with several kinds carries its ``type``; what is left out has its default
     normalizer = "tm2c2"
 
 A recipe that is written holds every value, so that it keeps its meaning when a default changes; only
-what says that nothing is asked for (None, or the default of a field marked neutral) is left out.
+what says that nothing is asked for (None, or the default of a field marked neutral) is left out. Where None
+is not the default, as of a pipeline's ``passages``, it is written as false.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def format_recipe(pipeline: Pipeline) -> str:
     table = to_dict(pipeline)
     branches, fusion, rerank = (table.pop(name) for name in ("branches", "fusion", "rerank"))
     once: list[dict[str, Any]] = [
-        {name: table.pop(name)} for name in ("cleaning", "passages") if name in table
+        {name: table.pop(name)} for name in ("cleaning", "passages") if isinstance(table.get(name), Mapping)
     ]
     blocks = [
         tomli_w.dumps(table),
@@ -129,6 +130,8 @@ def to_dict(pipeline: Pipeline) -> dict[str, Any]:
         PipelineError: it has a part that is not of this package, which a recipe cannot hold.
     """
     table = _table(pipeline)
+    if pipeline.passages is None:
+        table["passages"] = False
     return {"name": table.pop("name"), **table}
 
 
@@ -138,8 +141,15 @@ def from_dict(table: Mapping[str, Any]) -> Pipeline:
     Raises:
         PipelineError: a field is unknown or missing, or its value is not accepted.
     """
+    if isinstance(table, Mapping) and table.get("passages") is False:
+        table = {**table, "passages": None}
     pipeline: Pipeline = _build(Pipeline, table, "the recipe")
     return pipeline
+
+
+def from_stored(table: Mapping[str, Any]) -> Pipeline:
+    """Return the pipeline that an index keeps; those that say nothing of passages were built without."""
+    return from_dict({"passages": False, **table})
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -197,7 +207,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         return _build(Analyzer, value, f"{name} in {where}")
     if name == "rerank":
         return tuple(_typed(name, item, "a rerank stage") for item in _tables(name, value))
-    if name in _PLAIN:
+    if name in _PLAIN and value is not None:
         return _build(_PLAIN[name], value, name)
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))

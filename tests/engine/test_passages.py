@@ -256,7 +256,7 @@ def test_reopened_by_its_recipe(tmp_path):
 def test_what_cannot_be_cut(tmp_path):
     chosen = pipeline(Passages())
     with created(tmp_path / "i", [], chosen) as index:
-        with pytest.raises(hybrid.DocumentError, match="'a' brings vectors or an image"):
+        with pytest.raises(hybrid.DocumentError, match="'a' brings vectors, and this index cuts"):
             index.add([Document("a", "x", vectors={"dense": [1.0] * 5})])
         assert len(index) == 0
         assert index.search("ant").hits == ()
@@ -270,7 +270,7 @@ def test_what_cannot_be_cut(tmp_path):
 
     with pytest.raises(hybrid.EncoderError, match="does not say how it counts tokens"):
         hybrid.create(tmp_path / "k", corpus(), chosen, encoders={"m": Silent()})
-    for wrong in ({"best": 0}, {"words": 0}, {"aggregate": "max"}, {"chunker": Recursive}):
+    for wrong in ({"best": 0}, {"words": 0}, {"aggregate": "max"}, {"chunker": Recursive}, {"cut": "some"}):
         with pytest.raises(hybrid.PipelineError):
             Passages(**wrong)
 

@@ -14,9 +14,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hybrid
-from hybrid import BM25, Analyzer, Dense, FieldWeights, Pipeline, PipelineError, Rerank
+from hybrid import (
+    BM25,
+    Analyzer,
+    Dense,
+    FieldWeights,
+    Passages,
+    Pipeline,
+    PipelineError,
+    Recursive,
+    Rerank,
+    Sentences,
+)
 from hybrid.fusion import NORMALIZERS
-from hybrid.pipeline import format_recipe, from_dict, parse_recipe, read_recipe, to_dict, write_recipe
+from hybrid.pipeline import (
+    format_recipe,
+    from_dict,
+    from_stored,
+    parse_recipe,
+    read_recipe,
+    to_dict,
+    write_recipe,
+)
 from hybrid.pipeline.pipeline import RESERVED
 from hybrid.text.alphabet import SCRIPTS
 from hybrid.text.normalize import ORTHOGRAPHIES
@@ -61,6 +80,16 @@ def test_a_written_recipe_holds_every_value() -> None:
 name = "hybrid"
 depth = 100
 max_depth = 1000
+
+[passages]
+best = 1
+aggregate = "mean"
+words = 200
+cut = "long"
+
+[passages.chunker]
+type = "recursive"
+overlap = 0
 
 [[branches]]
 type = "bm25"
@@ -127,7 +156,29 @@ def test_plain_values() -> None:
         "fusion": {"type": "rrf", "k": 60, "weights": {"bm25": 1.0, "dense": 2.0}},
         "rerank": [],
         "depth": 100,
+        "passages": {
+            "chunker": {"type": "recursive", "overlap": 0},
+            "best": 1,
+            "aggregate": "mean",
+            "words": 200,
+            "cut": "long",
+        },
     }
+
+
+def test_documents_left_whole_are_written_as_such() -> None:
+    whole = Pipeline(passages=None)
+    assert "\npassages = false\n" in format_recipe(whole)
+    assert parse_recipe(format_recipe(whole)) == whole != Pipeline()
+    assert from_stored({key: value for key, value in to_dict(whole).items() if key != "passages"}) == whole
+
+
+def test_a_branch_may_have_passages_of_its_own() -> None:
+    pipeline = Pipeline([BM25(), Dense("m", passages=Passages(Sentences(3), best=2))])
+    text = format_recipe(pipeline)
+    assert "\n[branches.passages]\nbest = 2\n" in text
+    assert '\n[branches.passages.chunker]\ntype = "sentences"\ncount = 3\n' in text
+    assert parse_recipe(text) == pipeline
 
 
 def test_a_normalizer_with_parameters_is_a_table() -> None:
@@ -196,8 +247,18 @@ def bm25(draw: st.DrawFn, name: str) -> BM25:
     )
 
 
+PASSAGES = st.none() | st.builds(
+    Passages,
+    chunker=st.builds(Recursive, st.none() | st.integers(9, 500), overlap=st.integers(0, 8))
+    | st.builds(Sentences, st.integers(2, 9), st.just(1)),
+    best=st.integers(1, 9),
+    aggregate=st.sampled_from(("mean", "sum")),
+    cut=st.sampled_from(("all", "long", "none")),
+)
+
+
 def dense(name: str) -> st.SearchStrategy[Dense]:
-    models = st.builds(Dense, model=st.text(min_size=1), name=st.just(name))
+    models = st.builds(Dense, model=st.text(min_size=1), name=st.just(name), passages=PASSAGES)
     return models | st.builds(Dense, dimension=POSITIVE, name=st.just(name))
 
 
@@ -237,6 +298,7 @@ def pipelines(draw: st.DrawFn) -> Pipeline:
         depth=draw(POSITIVE),
         max_depth=draw(st.none() | POSITIVE),
         name=draw(NAMES),
+        passages=draw(PASSAGES),
     )
 
 
