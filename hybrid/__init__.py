@@ -88,7 +88,17 @@ from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
 from hybrid.text import Analyzer, Cleaning, analyzer, analyzer_names
-from hybrid.text.chunking import Fixed, Headings, Recursive, Sentences, Words, split
+from hybrid.text.chunking import (
+    Code,
+    Fixed,
+    Headings,
+    Nested,
+    Recursive,
+    Semantic,
+    Sentences,
+    Words,
+    split,
+)
 from hybrid.types import (
     DenseEncoder,
     Document,
@@ -109,7 +119,7 @@ __all__ = [
     "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",
-    "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Words",
+    "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Code", "Semantic", "Nested", "Words",
     # results
     "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines

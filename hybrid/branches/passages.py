@@ -29,7 +29,9 @@ class Passages:
     ``cut``: "all" cuts every document, for every branch. "long" cuts only documents that are longer than a
     model reads at once, and only for branches with such a model: other branches, and models that do not say
     how they count, see documents whole, and so is a document that brings a ready-made vector. "none" cuts
-    nothing. ``best`` and ``aggregate`` may be changed on a built index.
+    nothing. ``context``: what a passage of a hit is shown with: so many of its neighbours on each side, or
+    the "part" that `hybrid.Nested` cut it from. ``best``, ``aggregate`` and ``context`` may be changed on a
+    built index.
     """
 
     chunker: Chunker = field(default_factory=Recursive)
@@ -37,6 +39,7 @@ class Passages:
     aggregate: Aggregate = "mean"
     words: int = 200
     cut: Extent = "all"
+    context: int | Literal["part"] = 0
 
     def __post_init__(self) -> None:
         if not hasattr(self.chunker, "passages") or isinstance(self.chunker, type):
@@ -48,6 +51,11 @@ class Passages:
         if self.aggregate not in get_args(Aggregate):
             raise PipelineError(
                 f"aggregate is {self.aggregate!r}; accepted: {', '.join(get_args(Aggregate))}"
+            )
+        whole = isinstance(self.context, int) and not isinstance(self.context, bool) and self.context >= 0
+        if not whole and self.context != "part":
+            raise PipelineError(
+                f"context is {self.context!r}; give a number of neighbours, at least 0, or 'part'"
             )
         if self.cut not in get_args(Extent):
             raise PipelineError(f"cut is {self.cut!r}; accepted: {', '.join(get_args(Extent))}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.batches import DenseBatch, Representation
 from hybrid.branches import Branch
 from hybrid.branches.over_passages import Cut, OverPassages
 from hybrid.branches.passages import Passages
@@ -20,8 +22,8 @@ from hybrid.index.passages import PassageRows
 from hybrid.index.strings import Strings
 from hybrid.pipeline import Pipeline
 from hybrid.text import Cleaning
-from hybrid.text.chunking import Passage, Units, Words, titled_passages
-from hybrid.types import Document
+from hybrid.text.chunking import Nested, Passage, Semantic, Units, Words, titled_passages
+from hybrid.types import Document, Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,17 @@ class Cutter:
     def cut(self, documents: Sequence[Document]) -> tuple[Cut, PassageRows]:
         """Return the passages of documents, as documents that branches see and as rows."""
         found: list[Document] = []
-        bounds, spans, headings = [0], [], []
+        bounds, spans, larger, headings = [0], [], [], []
         for document in documents:
             for part, passage in self._parts(document):
                 found.append(part)
                 spans.append((passage.start, passage.end))
+                larger.append(passage.around or spans[-1])
                 headings.append(json.dumps(passage.headings).encode())
             bounds.append(len(found))
         ends = np.array(bounds, np.int64)
         titles = Strings.of([document.title.encode() for document in found])
-        rows = PassageRows(ends, np.array(spans, np.int64).reshape(-1, 2), titles, Strings.of(headings))
+        rows = PassageRows(ends, _pairs(spans), _pairs(larger), titles, Strings.of(headings))
         return Cut(cleaned(found, self.cleaning), ends), rows
 
     def _parts(self, document: Document) -> Iterator[tuple[Document, Passage]]:
@@ -68,6 +71,10 @@ class Cutter:
         return units.count(cleaned([document], self.cleaning)[0].content) <= units.most
 
 
+def _pairs(spans: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    return np.array(spans, np.int64).reshape(-1, 2)
+
+
 def cutters(pipeline: Pipeline, encoders: EncoderSet) -> dict[str, Cutter]:
     """Return what cuts documents for branches, by the prefix of their passages; none if nothing is cut.
 
@@ -76,7 +83,7 @@ def cutters(pipeline: Pipeline, encoders: EncoderSet) -> dict[str, Cutter]:
     """
     found: dict[str, Cutter] = {}
     for prefix, over in _over(pipeline).items():
-        how = over[0].passages
+        how = _readied(over[0].passages, over, encoders)
         units = _units(how, over, encoders)
         names = frozenset(each.name for each in over)
         found[prefix] = Cutter(how, units, names, pipeline.cleaning)
@@ -110,6 +117,36 @@ def _over(pipeline: Pipeline) -> dict[str, list[OverPassages]]:
         if isinstance(branch, OverPassages):
             found.setdefault(branch.prefix, []).append(branch)
     return found
+
+
+def _readied(how: Passages, branches: Sequence[Branch], encoders: EncoderSet) -> Passages:
+    """Return passages whose chunker has the encoder that it asks for.
+
+    Raises:
+        EncoderError: it names none, and no branch has a model that makes dense vectors.
+    """
+    chunker = how.chunker
+    if isinstance(chunker, Nested) and isinstance(chunker.inner, Semantic):
+        inner = _readied(replace(how, chunker=chunker.inner), branches, encoders).chunker
+        return replace(how, chunker=replace(chunker, inner=inner))
+    if not isinstance(chunker, Semantic) or chunker.vectors is not None:
+        return how
+    dense = (name for name, kinds in needs(branches).items() if "dense" in kinds)
+    name = chunker.model or next(dense, None)
+    if name is None:
+        raise EncoderError(
+            f"{chunker!r} needs dense vectors, and no branch that compares these passages has a model that "
+            "makes them; give it a model="
+        )
+    lock = threading.Lock()
+
+    def vectors(texts: Sequence[str]) -> Floats:
+        kinds: tuple[Representation, ...] = ("dense",)
+        with lock:  # groups are cut side by side
+            found: DenseBatch = encoders.get(name).encode(texts, "document", kinds)["dense"]
+        return found.vectors
+
+    return replace(how, chunker=chunker.using(vectors))
 
 
 def _units(how: Passages, branches: Sequence[Branch], encoders: EncoderSet) -> Units | None:

@@ -13,7 +13,7 @@ from hybrid.batches import Representation
 from hybrid.branches import Branch
 from hybrid.encoders import Model, check_probe, differences, load, probe, remedy, tolerance_of
 from hybrid.encoders.caching import CachedModel, Counts, EmbeddingCache
-from hybrid.engine.passes import OnePass, needs
+from hybrid.engine.passes import OnePass, needs, needs_of_cutting
 from hybrid.errors import EncoderError, FingerprintError, InputError
 from hybrid.text import Cleaning
 from hybrid.types import Encoder, Floats
@@ -75,7 +75,9 @@ class EncoderSet:
 
     def describe(self, branches: Iterable[Branch]) -> dict[str, Any]:
         """Return what an index keeps of each model: its fingerprint and its probe vectors."""
-        described = {name: describe(self.get(name), kinds) for name, kinds in needs(branches).items()}
+        described = {
+            name: describe(self.get(name), kinds) for name, kinds in needs_of_cutting(branches).items()
+        }
         for name, model in described.items():
             self.get(name).expect(probes(model))
         return described

@@ -35,7 +35,8 @@ def best_passages(
             own = range(int(bounds[n]), int(bounds[n + 1]))
             if len(own) > 1 or scorer.how.cut == "all":
                 candidates.setdefault(docnum, []).extend(
-                    _Candidate(float(scores[at]), scorer.passages, int(numbers[at])) for at in own
+                    _Candidate(float(scores[at]), scorer.passages, int(numbers[at]), scorer.how.context)
+                    for at in own
                 )
     wanted = [docnum for docnum in docnums.tolist() if docnum in candidates]
     documents = snapshot.documents(np.array(wanted, np.int64))
@@ -66,17 +67,18 @@ class _Candidate(NamedTuple):
     score: float
     passages: PassageSnapshot
     number: int
+    context: int | str
 
 
 def _chosen(candidates: Sequence[_Candidate], text: str, most: int) -> Iterator[PassageHit]:
     """Yield the best of one document's passages."""
     taken: list[tuple[PassageSnapshot, int, int]] = []
-    for score, passages, number in sorted(candidates, key=lambda each: -each.score):
+    for score, passages, number, context in sorted(candidates, key=lambda each: -each.score):
         start, end, headings = passages.span(number)
         if any(other is not passages and start < b and a < end for other, a, b in taken):
             continue
         taken.append((passages, start, end))
-        yield PassageHit(text[start:end], start, end, headings, score)
+        yield PassageHit(text[start:end], start, end, headings, score, passages.around(number, context))
         if len(taken) == most:
             return
 

@@ -33,6 +33,17 @@ def needs(branches: Iterable[Branch]) -> dict[str, tuple[Representation, ...]]:
     return found
 
 
+def needs_of_cutting(branches: Iterable[Branch]) -> dict[str, tuple[Representation, ...]]:
+    """Return what branches want of each model, and what cutting for them does."""
+    branches = tuple(branches)
+    found = needs(branches)
+    for branch in branches:
+        name = getattr(getattr(getattr(branch, "passages", None), "chunker", None), "model", None)
+        if name is not None and "dense" not in found.get(name, ()):
+            found[name] = (*found.get(name, ()), "dense")
+    return found
+
+
 class OnePass:
     """The encoders of some branches, for as long as one query or one group of documents is encoded.
 

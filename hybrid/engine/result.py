@@ -14,7 +14,8 @@ class PassageHit:
     """A passage of a document found: the characters from ``start`` to before ``end`` of its text.
 
     ``headings``: those it stands under. ``score``: what the branches say of it together, from 0 to the sum
-    of their weights; it compares passages of one result.
+    of their weights; it compares passages of one result. ``context``: where it begins and ends with what
+    `hybrid.Passages` shows it with, itself if nothing.
     """
 
     text: str
@@ -22,6 +23,7 @@ class PassageHit:
     end: int
     headings: tuple[str, ...]
     score: float
+    context: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Result(Sequence[Hit]):
     generation: int
     timings: Mapping[str, float] = field(compare=False)
     _explain: Callable[[str], Explanation] = field(repr=False, compare=False)
+    _highlight: Callable[[str], list[tuple[int, int]]] = field(repr=False, compare=False)
 
     def explain(self, rank: int) -> Explanation:
         """Explain the hit at ``rank``, from 1.
@@ -75,9 +78,22 @@ class Result(Sequence[Hit]):
         Raises:
             IndexError: there is no hit at that rank.
         """
+        return self._explain(self._at(rank).id)
+
+    def highlights(self, rank: int) -> list[tuple[int, int]]:
+        """Return where the text of the hit at ``rank`` has words of the query, as BM25 branches see both.
+
+        Spans of characters, in order and apart; none where the pipeline has no BM25 branch.
+
+        Raises:
+            IndexError: there is no hit at that rank.
+        """
+        return self._highlight(self._at(rank).text)
+
+    def _at(self, rank: int) -> Hit:
         if not 1 <= rank <= len(self.hits):
             raise IndexError(f"there is no hit at rank {rank}; the ranks are 1 to {len(self.hits)}")
-        return self._explain(self.hits[rank - 1].id)
+        return self.hits[rank - 1]
 
     def __len__(self) -> int:
         return len(self.hits)

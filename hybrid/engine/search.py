@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
-from hybrid.branches import Branch, Encoders
+from hybrid.branches import BM25, Branch, Encoders
 from hybrid.engine.candidates import GROWTH, BranchFailure, Candidates, Source, guarded
 from hybrid.engine.cascade import Cascade
 from hybrid.engine.checks import cleaned
@@ -29,6 +29,8 @@ from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
 from hybrid.rerankers import Parents
+from hybrid.text import Analyzer
+from hybrid.text.highlighting import highlights
 from hybrid.threads import parallel
 from hybrid.types import Docnums, Document, Query, Reranker
 
@@ -105,6 +107,7 @@ class Search:
             generation=self.snapshot.generation,
             timings=self._ordered_timings(),
             _explain=self._explainer(k),
+            _highlight=partial(_highlighted, self.pipeline, self.query.text),
         )
 
     def _ranked(self, mask: Mask, k: int) -> tuple[Candidates, float, list[Stage], int]:
@@ -305,6 +308,15 @@ class Search:
             )
         except BranchFailure as failure:
             raise BranchError(f"cannot explain {id!r}: {failure}") from failure.error
+
+
+def _highlighted(pipeline: Pipeline, query: str, text: str) -> list[tuple[int, int]]:
+    """Return where a text has terms of the query, by the analyzer of the first BM25 branch."""
+    for branch in pipeline.branches:
+        if isinstance(branch, BM25):
+            analyzer = cast("Analyzer", branch.analyzer)
+            return highlights(text, analyzer.terms(query), analyzer)
+    return []
 
 
 def _reason(error: Exception) -> str:

@@ -40,11 +40,13 @@ class PassageRows:
 
     ``bounds``: int64, shape (n + 1,); document i has the passages ``bounds[i]`` to ``bounds[i + 1]``, at
     least one. ``spans``: int64, shape (passages, 2), where each begins and ends in its document's text, in
-    characters. ``titles``: what stands before each for models and analyzers. ``headings``: JSON lists.
+    characters; ``parts``: the same of the larger part that each was cut from (itself where there is none).
+    ``titles``: what stands before each for models and analyzers. ``headings``: JSON lists.
     """
 
     bounds: NDArray[np.int64]
     spans: NDArray[np.int64]
+    parts: NDArray[np.int64]
     titles: Strings
     headings: Strings
 
@@ -54,7 +56,13 @@ class PassageRows:
     def take(self, order: NDArray[np.int64]) -> Self:
         """Return the rows at these positions, in this order."""
         bounds, entries = spread(self.bounds, order)
-        return type(self)(bounds, self.spans[entries], self.titles.take(entries), self.headings.take(entries))
+        return type(self)(
+            bounds,
+            self.spans[entries],
+            self.parts[entries],
+            self.titles.take(entries),
+            self.headings.take(entries),
+        )
 
     @classmethod
     def concat(cls, parts: Sequence[Self]) -> Self:
@@ -62,6 +70,7 @@ class PassageRows:
         return cls(
             together([part.bounds for part in parts]),
             np.concatenate([part.spans for part in parts]),
+            np.concatenate([part.parts for part in parts]),
             Strings.concat(part.titles for part in parts),
             Strings.concat(part.headings for part in parts),
         )
@@ -70,6 +79,7 @@ class PassageRows:
         """Write the arrays."""
         out.add(f"{prefix}/bounds", self.bounds)
         out.add(f"{prefix}/spans", self.spans)
+        out.add(f"{prefix}/parts", self.parts)
         self.titles.write(out, f"{prefix}/titles")
         self.headings.write(out, f"{prefix}/headings")
 
@@ -79,6 +89,7 @@ class PassageRows:
         return cls(
             segment[f"{prefix}/bounds"],
             segment[f"{prefix}/spans"],
+            segment[f"{prefix}/parts" if f"{prefix}/parts" in segment else f"{prefix}/spans"],
             Strings.read(segment, f"{prefix}/titles"),
             Strings.read(segment, f"{prefix}/headings"),
         )
@@ -92,6 +103,7 @@ class PassageRows:
         bounds, entries = spread(together([each.bounds for each in rows]), order)
         out.add(f"{prefix}/bounds", bounds)
         out.add(f"{prefix}/spans", np.concatenate([each.spans for each in rows])[entries])
+        out.add(f"{prefix}/parts", np.concatenate([each.parts for each in rows])[entries])
         Strings.merge([each.titles for each in rows], entries, out, f"{prefix}/titles")
         Strings.merge([each.headings for each in rows], entries, out, f"{prefix}/headings")
 
@@ -213,6 +225,18 @@ class PassageSnapshot(Snapshot):
         number, ordinal = self.locate(passage)
         start, end = self._rows[number].spans[ordinal].tolist()
         return start, end, tuple(json.loads(self._rows[number].headings[ordinal]))
+
+    def around(self, passage: int, context: int | str) -> tuple[int, int]:
+        """Return where a passage with its context begins and ends: so many neighbours, or its "part"."""
+        number, ordinal = self.locate(passage)
+        rows = self._rows[number]
+        if context == "part":
+            start, end = rows.parts[ordinal].tolist()
+            return start, end
+        owner = int(np.searchsorted(rows.bounds, ordinal, "right")) - 1
+        first = max(ordinal - int(context), int(rows.bounds[owner]))
+        last = min(ordinal + int(context), int(rows.bounds[owner + 1]) - 1)
+        return int(rows.spans[first : last + 1, 0].min()), int(rows.spans[first : last + 1, 1].max())
 
     def _owners(self, passages: Docnums | Sequence[int]) -> list[tuple[int, int, int]]:
         """Return each passage's segment, its ordinal there, and that of its document."""

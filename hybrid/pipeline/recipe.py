@@ -48,6 +48,8 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "normalizer": NORMALIZERS,
     "index": INDEXES,
     "chunker": CHUNKERS,
+    "outer": CHUNKERS,
+    "inner": CHUNKERS,
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
 
@@ -211,7 +213,7 @@ def _value(name: str, value: Any, where: str) -> Any:
         return _build(_PLAIN[name], value, name)
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
-    if name in ("fusion", "chunker") or (name in _NAMED and isinstance(value, Mapping)):
+    if name in ("fusion", "chunker", "outer", "inner") or (name in _NAMED and isinstance(value, Mapping)):
         return _typed(name, value, name)
     return tuple(value) if isinstance(value, list) else value
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Literal, Protocol, TypeAlias, get_args
 
 from hybrid.errors import PipelineError
 from hybrid.text.chunking import seams
-from hybrid.text.chunking.cutting import cut
 from hybrid.text.chunking.headings import Heading, fenced, html_headings, markdown_headings, paths
 from hybrid.text.chunking.passage import Passage
+from hybrid.text.chunking.pieces import check_lengths, pieces, seams_within, shifted
 from hybrid.text.chunking.seams import SENTENCE, WORD, Seams
 from hybrid.text.chunking.units import Units
 
@@ -41,13 +41,13 @@ class Fixed:
     kind: ClassVar[str] = "fixed"
 
     def __post_init__(self) -> None:
-        _check(self.size, self.overlap)
+        check_lengths(self.size, self.overlap)
 
     def passages(self, text: str, units: Units) -> list[Passage]:
         """Return the passages of a text."""
         found = seams.of_prose(text)
         words = Seams(found.positions, found.strengths * 0 + WORD)
-        return _cut(text, words, units, self.size, self.overlap)
+        return pieces(text, words, units, self.size, self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +65,11 @@ class Recursive:
     kind: ClassVar[str] = "recursive"
 
     def __post_init__(self) -> None:
-        _check(self.size, self.overlap)
+        check_lengths(self.size, self.overlap)
 
     def passages(self, text: str, units: Units) -> list[Passage]:
         """Return the passages of a text."""
-        return _cut(text, seams.of_prose(text), units, self.size, self.overlap)
+        return pieces(text, seams.of_prose(text), units, self.size, self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class Sentences:
     kind: ClassVar[str] = "sentences"
 
     def __post_init__(self) -> None:
-        _check(self.size, 0)
-        _check(self.count, self.overlap, "count")
+        check_lengths(self.size, 0)
+        check_lengths(self.count, self.overlap, "count")
 
     def passages(self, text: str, units: Units) -> list[Passage]:
         """Return the passages of a text."""
@@ -100,9 +100,9 @@ class Sentences:
         passages: list[Passage] = []
         for first in range(0, max(1, sentences - self.overlap), step):
             start, end = starts[first], starts[min(first + self.count, sentences)]
-            parts = _cut(text[start:end], _within(found, start, end), units, self.size, 0)
+            parts = pieces(text[start:end], seams_within(found, start, end), units, self.size, 0)
             done = passages[-1].end if passages else 0  # a window that is cut repeats what the one before had
-            passages += [part for part in _shifted(parts, start) if part.end > done]
+            passages += [part for part in shifted(parts, start) if part.end > done]
         return passages
 
 
@@ -121,7 +121,7 @@ class Headings:
     kind: ClassVar[str] = "headings"
 
     def __post_init__(self) -> None:
-        _check(self.size, self.overlap)
+        check_lengths(self.size, self.overlap)
         if self.markup not in get_args(Markup):
             raise PipelineError(f"markup is {self.markup!r}; accepted: {', '.join(get_args(Markup))}")
 
@@ -132,15 +132,9 @@ class Headings:
         found = _markdown_seams(text) if markdown else seams.of_html(text)
         passages = []
         for start, end, path in _sections(text, headings):
-            parts = _cut(text[start:end], _within(found, start, end), units, self.size, self.overlap)
-            passages += _shifted(parts, start, path)
+            parts = pieces(text[start:end], seams_within(found, start, end), units, self.size, self.overlap)
+            passages += shifted(parts, start, path)
         return passages
-
-
-CHUNKERS: dict[str, type[Fixed] | type[Recursive] | type[Sentences] | type[Headings]] = {
-    each.kind: each for each in (Fixed, Recursive, Sentences, Headings)
-}
-"""By the name that a recipe calls them."""
 
 
 def _sections(text: str, headings: Sequence[Heading]) -> list[tuple[int, int, tuple[str, ...]]]:
@@ -159,27 +153,3 @@ def _markdown_seams(text: str) -> Seams:
         a, b = found.positions.searchsorted((start + 1, end))
         strengths[a:b] = WORD
     return Seams(found.positions, strengths)
-
-
-def _cut(text: str, found: Seams, units: Units, size: int | None, overlap: int) -> list[Passage]:
-    most = units.most if size is None else min(size, units.most)
-    return [Passage(start, end) for start, end in cut(text, found, units, most, min(overlap, most - 1))]
-
-
-def _within(found: Seams, start: int, end: int) -> Seams:
-    """Return the seams between two positions, counted from the first."""
-    a, b = found.positions.searchsorted((start + 1, end))
-    return Seams(found.positions[a:b] - start, found.strengths[a:b])
-
-
-def _shifted(passages: Sequence[Passage], by: int, headings: tuple[str, ...] = ()) -> list[Passage]:
-    return [Passage(each.start + by, each.end + by, headings) for each in passages]
-
-
-def _check(size: object, overlap: object, name: str = "size") -> None:
-    if size is not None and (not isinstance(size, int) or isinstance(size, bool) or size < 1):
-        raise PipelineError(f"{name} is {size!r}; give a whole number of at least 1, or None")
-    if not isinstance(overlap, int) or isinstance(overlap, bool) or overlap < 0:
-        raise PipelineError(f"overlap is {overlap!r}; give a whole number of at least 0")
-    if isinstance(size, int) and overlap >= size:
-        raise PipelineError(f"overlap is {overlap}, and {name} {size}; the overlap must be less")

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hybrid.errors import DocumentError, PipelineError
 from hybrid.text.chunking.chunkers import Chunker, Headings
+from hybrid.text.chunking.code import Code
 from hybrid.text.chunking.passage import Passage
 from hybrid.text.chunking.units import Units
 from hybrid.types import Document
@@ -77,6 +78,8 @@ def titled_passages(document: Document, chunker: Chunker, units: Units) -> list[
     Raises:
         PipelineError: the chunker asks for more than ``units`` allows.
     """
+    if isinstance(chunker, Code):
+        chunker = chunker.of(document)
     size = getattr(chunker, "size", None)
     if size is not None and size > units.most:
         raise PipelineError(
@@ -97,7 +100,7 @@ class _Room:
         self._units = units
         self.spans, self.count = units.spans, units.count
         before = units.count(f"{title} ") - units.count("") if title else 0
-        headings = units.most // _HEADINGS if isinstance(chunker, Headings) else 0
+        headings = units.most // _HEADINGS if isinstance(chunker, Headings | Code) else 0
         self.most = max(1, units.most - before - headings)
 
 

@@ -20,6 +20,7 @@ WORD, LINE, SENTENCE, PARAGRAPH = 1, 2, 3, 4
 _WORD = re.compile(r"(?<=\s)\S")
 _LINE = re.compile(r"\n[^\S\n]*(?=\S)")
 _ITEM = re.compile(r"\n(?=[^\S\n]{0,12}(?:[-*+•]|\d{1,3}[.)])[^\S\n])")
+_EMPTY_LINE = re.compile(r"\n(?:[^\S\n]*\n)+")
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 _TAG = re.compile(r"<[A-Za-z/!?][^>]*>")
 _BLOCK = re.compile(
@@ -77,6 +78,18 @@ def pairs_of_prose(text: str) -> list[tuple[int, int]]:
     found += [(match.end(), SENTENCE) for match in _ITEM.finditer(text)]
     found += [(match.end(), PARAGRAPH) for match in _PARAGRAPH.finditer(text)]
     return found
+
+
+def of_code(text: str) -> Seams:
+    r"""Return the seams of source code: words, lines, and lines after empty ones.
+
+    >>> of_code("a = 1\n\nb").positions.tolist(), of_code("a = 1\n\nb").strengths.tolist()
+    ([2, 4, 7], [1, 1, 4])
+    """
+    found = [(match.start(), WORD) for match in _WORD.finditer(text)]
+    found += [(match.start() + 1, LINE) for match in _LINE.finditer(text)]
+    found += [(match.end(), PARAGRAPH) for match in _EMPTY_LINE.finditer(text)]
+    return Seams.of(found, len(text))
 
 
 def of_html(text: str) -> Seams:

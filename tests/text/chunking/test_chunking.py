@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,11 +12,28 @@ from hypothesis import strategies as st
 import hybrid
 from hybrid import Document
 from hybrid.errors import DocumentError, PipelineError
-from hybrid.text.chunking import Fixed, Headings, Recursive, Sentences, Words, split
+from hybrid.text.chunking import (
+    Code,
+    Fixed,
+    Headings,
+    Nested,
+    Recursive,
+    Semantic,
+    Sentences,
+    Words,
+    split,
+)
 from hybrid.text.chunking.headings import html_headings, markdown_headings
 
 ALPHABET = "ab Z\n\n\t.!?。、東京é\u0301🙂#*-`<p>/h1\"'ß\u00a0"
 TEXTS = st.one_of(st.text(st.sampled_from(ALPHABET), max_size=400), st.text(max_size=200))
+
+
+def letters_of(texts):
+    """Return a vector of each text: how often it has some letters."""
+    return np.array([[text.count(letter) for letter in "abZ.東"] for text in texts], np.float32)
+
+
 CHUNKERS = [
     Fixed(7),
     Fixed(7, overlap=3),
@@ -25,6 +43,12 @@ CHUNKERS = [
     Sentences(1, 0),
     Headings(size=7),
     Headings("html", size=7, overlap=2),
+    Code("python", 7),
+    Code("c", 7, overlap=2),
+    Semantic(60, size=7).using(letters_of),
+    Semantic(0, around=0).using(letters_of),
+    Nested(Recursive(20), Sentences(1, 0, size=5)),
+    Nested(Headings(size=30, overlap=4), Fixed(7, overlap=3)),
 ]
 
 
@@ -43,8 +67,6 @@ class Letters:
     most = 40
 
     def spans(self, text):
-        import numpy as np
-
         starts = np.arange(len(text))
         return np.stack([starts, starts + 1], axis=1)
 
@@ -63,14 +85,24 @@ def test_passages_are_the_text_and_keep_to_the_budget(chunker, text):
         for passage in passages:
             assert passage.start <= end < passage.end
             assert units.count(passage.of(text)) <= size or passage.end - passage.start == 1
+            if passage.around is not None:
+                assert passage.around[0] <= passage.start < passage.end <= passage.around[1]
             end = passage.end
         assert end == len(text)
-        if not chunker.overlap:
+        if not getattr(chunker, "overlap", 0):
             assert "".join(passage.of(text) for passage in passages) == text
 
 
 @pytest.mark.parametrize(
-    "chunker", [Recursive(12), Recursive(12, overlap=5), Fixed(12, 3), Headings(size=12)]
+    "chunker",
+    [
+        Recursive(12),
+        Recursive(12, overlap=5),
+        Fixed(12, 3),
+        Headings(size=12),
+        Code("javascript", 12),
+        Nested(Recursive(40), Sentences(2, 0, size=12)),
+    ],
 )
 def test_passages_keep_to_a_models_tokens(chunker, tokens):
     rng = random.Random(5)
@@ -143,7 +175,10 @@ def test_headings_of_html():
 @pytest.mark.parametrize(
     "hostile", ["#" * 50_000, "<" * 50_000, "<h1>" * 12_000, "`" * 50_000, ".\n" * 25_000]
 )
-@pytest.mark.parametrize("chunker", [Headings(), Headings("html"), Recursive(50), Sentences()])
+@pytest.mark.parametrize(
+    "chunker",
+    [Headings(), Headings("html"), Recursive(50), Sentences(), Code("python"), Code("cpp"), Nested()],
+)
 def test_hostile_texts_end(chunker, hostile):
     assert chunker.passages(hostile, Words(200))[-1].end == len(hostile)
 
@@ -218,6 +253,12 @@ def test_what_cannot_be_split():
         (lambda: Recursive(5, overlap=-1), "overlap is -1"),
         (lambda: Sentences(0), "count is 0"),
         (lambda: Headings("rst"), "markup is 'rst'; accepted: markdown, html"),
+        (lambda: Code("cobol"), "language is 'cobol'; accepted: python, javascript"),
+        (lambda: Code().passages("x", Words()), "a text alone does not say it"),
+        (lambda: Semantic(101), "percentile is 101"),
+        (lambda: Semantic(around=-1), "around is -1"),
+        (lambda: Semantic().passages("x", Words()), "give it an encoder with using"),
+        (lambda: Nested(Nested()), "outer is Nested"),
     ],
 )
 def test_values_are_checked(make, told):
