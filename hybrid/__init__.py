@@ -20,6 +20,7 @@ from hybrid.branches import (
     Tiered,
 )
 from hybrid.branches.bm25 import FieldWeights
+from hybrid.branches.feedback import RM3
 from hybrid.branches.passages import Passages
 from hybrid.corpus import Columns, Reading, ReadReport, Skipped, read, read_qrels, read_queries
 from hybrid.encoders import load as load_encoder
@@ -124,7 +125,7 @@ __all__ = [
     "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
-    "Branch", "BM25", "FieldWeights", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
+    "Branch", "BM25", "FieldWeights", "RM3", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
     "Analyzer", "analyzer", "analyzer_names", "Cleaning",
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",

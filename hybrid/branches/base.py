@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from hybrid.batches import Representation, Side
 from hybrid.index import HeldRows, Mask, RowType, Snapshot
 from hybrid.ranking import Ranking
+from hybrid.text import Cleaning
 from hybrid.types import (
     BranchKind,
     DenseEncoder,
@@ -31,6 +32,11 @@ class Encoders(Protocol):
         EncoderError: the model is unknown, cannot be loaded, or does not give this representation.
         FingerprintError: it is not the one that the index was built with.
     """
+
+    @property
+    def cleaning(self) -> Cleaning | None:
+        """What is taken out of texts before they are analysed and encoded."""
+        ...
 
     def dense(self, model: str) -> DenseEncoder:
         """Return the model as an encoder of dense vectors."""

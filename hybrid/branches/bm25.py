@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, NamedTuple, cast
 
 from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
+from hybrid.branches.feedback import RM3, respelled
 from hybrid.branches.passages import Passages
 from hybrid.errors import PipelineError
 from hybrid.index import Mask, Rows, Snapshot
@@ -17,7 +19,7 @@ from hybrid.index.sparse.postings import narrow
 from hybrid.index.strings import Strings
 from hybrid.kernels.weighting import Weighting
 from hybrid.ranking import Ranking
-from hybrid.text import Analyzer, analyse, analysis_fingerprint, analyzer, analyzer_names
+from hybrid.text import Analyzer, Cleaning, analyse, analysis_fingerprint, analyzer, analyzer_names
 from hybrid.types import BranchKind, Document, Progress, Query
 from hybrid.values import short_repr
 
@@ -32,11 +34,11 @@ class FieldWeights:
     text: float = 1.0
 
     def __post_init__(self) -> None:
-        for field, weight in zip(("title", "text"), self.values(), strict=True):
+        for name, weight in zip(("title", "text"), self.values(), strict=True):
             number = isinstance(weight, int | float) and not isinstance(weight, bool)
             if not number or not 0 <= weight <= _HIGHEST:
                 raise PipelineError(
-                    f"the weight of field {field!r} is {weight!r}; give a number from 0 to {_HIGHEST:g}"
+                    f"the weight of field {name!r} is {weight!r}; give a number from 0 to {_HIGHEST:g}"
                 )
         if not any(self.values()):
             raise PipelineError("both fields have weight 0; give at least one of them more")
@@ -58,6 +60,13 @@ def spelling(value: Analyzer) -> str | Analyzer:
     return value.name if preset else value
 
 
+class Terms(NamedTuple):
+    """An encoded query: its terms, and how the texts of the collection were cleaned, if that matters."""
+
+    terms: list[str]
+    cleaning: Cleaning | None = None
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class BM25:
     """Exact lexical search (Robertson and Zaragoza 2009), with the variants of Kamphuis et al. 2020.
@@ -67,8 +76,10 @@ class BM25:
     (the papers' 0.5 and 1 if it is not given; the others have none).
     ``analyzer`` is a preset's name or an `Analyzer`. ``fields`` is None for title and text as one
     field, or a weight for each of them: ``FieldWeights(title=2.0)``, or the same as a mapping (simple
-    BM25F: Robertson, Zaragoza and Taylor 2004). All but the analyzer, and whether there are fields,
-    may be changed on a built index.
+    BM25F: Robertson, Zaragoza and Taylor 2004). ``feedback`` adds terms of the best documents to the
+    query (`hybrid.RM3`). ``fuzzy``: where the collection has no word of a query, words up to so many edits
+    away stand for them, 1 or 2 (`hybrid.text.spelling`); 0 for none. All but the analyzer, and whether there
+    are fields, may be changed on a built index.
     """
 
     k1: float = 1.2
@@ -79,6 +90,8 @@ class BM25:
     fields: FieldWeights | Mapping[str, float] | None = None
     name: str = "bm25"
     passages: Passages | None = None
+    feedback: RM3 | None = None
+    fuzzy: int = field(default=0, metadata={"neutral": True})
 
     kind: ClassVar[BranchKind] = "sparse"
     takes_vectors: ClassVar[bool] = False
@@ -96,6 +109,10 @@ class BM25:
             raise PipelineError(
                 f"analyzer is {self.analyzer!r}; give a preset's name such as 'english', or an Analyzer"
             )
+        if self.feedback is not None and not isinstance(self.feedback, RM3):
+            raise PipelineError(f"feedback is {self.feedback!r}; give RM3(), or None for none")
+        if self.fuzzy not in (0, 1, 2) or isinstance(self.fuzzy, bool):
+            raise PipelineError(f"fuzzy is {self.fuzzy!r}; give 0, 1 or 2")
         if isinstance(self.fields, Mapping):
             if not set(self.fields) <= {"title", "text"}:
                 raise PipelineError(f"fields is {dict(self.fields)!r}; the fields are title and text")
@@ -138,16 +155,50 @@ class BM25:
         vocabulary = Strings(found.vocabulary, found.offsets)
         return SparseRows(vocabulary, found.indptr, found.terms, narrow(found.counts), found.lengths)
 
-    def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[list[str]]:
+    def encode_queries(self, queries: Sequence[Query], encoders: Encoders) -> list[Terms]:
         """Analyse queries into terms."""
-        return [cast("Analyzer", self.analyzer).terms(query.text) for query in queries]
+        analyse_one = cast("Analyzer", self.analyzer).terms
+        return [Terms(analyse_one(query.text), encoders.cleaning) for query in queries]
 
-    def scorer(self, snapshot: Snapshot, query: list[str], mask: Mask) -> SparseScorer:
+    def scorer(self, snapshot: Snapshot, query: Terms, mask: Mask) -> SparseScorer:
         """Return the BM25 scorer of one query's terms."""
-        weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
-        return bm25_scorer(snapshot, self.name, query, self.weighting(), weights, mask)
+        terms: Sequence[str] | Mapping[str, float] = query.terms
+        if self.fuzzy and query.terms:
+            statistics = SparseStatistics.of(snapshot, self.name)
+            if not any(statistics.term(term).frequency for term in query.terms):
+                terms = respelled(query.terms, statistics, self.fuzzy)
+        if self.feedback is not None:
+            terms = self._expanded(snapshot, terms, query.cleaning, self.feedback)
+        return self._plain(snapshot, terms, mask)
 
-    def rankings(self, snapshot: Snapshot, queries: Sequence[list[str]], mask: Mask, k: int) -> list[Ranking]:
+    def _plain(
+        self, snapshot: Snapshot, terms: Sequence[str] | Mapping[str, float], mask: Mask
+    ) -> SparseScorer:
+        weights = None if self.fields is None else cast("FieldWeights", self.fields).values()
+        return bm25_scorer(snapshot, self.name, terms, self.weighting(), weights, mask)
+
+    def _expanded(
+        self,
+        snapshot: Snapshot,
+        terms: Sequence[str] | Mapping[str, float],
+        cleaning: Cleaning | None,
+        feedback: RM3,
+    ) -> Mapping[str, float]:
+        """Return the query with terms of its best documents."""
+        listed = self._plain(snapshot, terms, snapshot.mask(None)).top(feedback.documents)
+        analyse_one, statistics = (
+            cast("Analyzer", self.analyzer).terms,
+            SparseStatistics.of(snapshot, self.name),
+        )
+        texts = (document.content for document in snapshot.documents(listed.docnums))
+        seen = (text if cleaning is None else cleaning.document(text) for text in texts)
+        return feedback.expanded(
+            terms if isinstance(terms, Mapping) else Counter(terms),
+            zip(map(analyse_one, seen), listed.scores.tolist(), strict=True),
+            lambda term: statistics.term(term).frequency / max(1, statistics.documents),
+        )
+
+    def rankings(self, snapshot: Snapshot, queries: Sequence[Terms], mask: Mask, k: int) -> list[Ranking]:
         """Return the best ``k`` documents of each query."""
         return top_of_each([self.scorer(snapshot, query, mask) for query in queries], k)
 

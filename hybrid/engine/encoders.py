@@ -45,7 +45,7 @@ class EncoderSet:
                     f"encode_documents(), encode_queries() and say what it gives: {error}"
                 ) from error
         self._stored = dict(stored or {})
-        self._cache, self._cleaning = cache, cleaning
+        self._cache, self.cleaning = cache, cleaning
         self._ready: dict[str, CachedModel] = {}
         self._lock = threading.Lock()
 
@@ -71,7 +71,7 @@ class EncoderSet:
 
     def together(self, branches: Iterable[Branch]) -> OnePass:
         """Return the encoders of some branches for one query, or for one group of documents."""
-        return OnePass(self.get, needs(branches), self._cleaning)
+        return OnePass(self.get, needs(branches), self.cleaning)
 
     def describe(self, branches: Iterable[Branch]) -> dict[str, Any]:
         """Return what an index keeps of each model: its fingerprint and its probe vectors."""

@@ -57,7 +57,7 @@ class OnePass:
         cleaning: Cleaning | None = None,
     ) -> None:
         """Take where models come from (checked), what is wanted of each, and how texts were cleaned."""
-        self._model, self._cleaning = model, cleaning
+        self._model, self.cleaning = model, cleaning
         self._shared = {name: _Shared(kinds) for name, kinds in wanted.items()}
 
     def dense(self, model: str) -> DenseEncoder:
@@ -84,7 +84,7 @@ class OnePass:
 
     def tokens(self, model: str) -> SpelledTokens:
         """Return the model as an encoder of token vectors."""
-        return _Tokens(self._model(model), self._shared[model], self._cleaning)
+        return _Tokens(self._model(model), self._shared[model], self.cleaning)
 
 
 class _Shared:

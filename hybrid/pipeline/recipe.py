@@ -32,6 +32,7 @@ from typing import Any
 
 from hybrid.branches import BRANCHES
 from hybrid.branches.bm25 import spelling
+from hybrid.branches.feedback import RM3
 from hybrid.branches.passages import Passages
 from hybrid.errors import PipelineError
 from hybrid.fusion import FUSIONS, NORMALIZERS
@@ -53,7 +54,12 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
 
-_PLAIN: Mapping[str, type[Any]] = {"cleaning": Cleaning, "passages": Passages, "expand": Neighbours}
+_PLAIN: Mapping[str, type[Any]] = {
+    "cleaning": Cleaning,
+    "passages": Passages,
+    "expand": Neighbours,
+    "feedback": RM3,
+}
 """The fields whose value is of one kind, and its class."""
 
 _NAMED = ("normalizer", "index")

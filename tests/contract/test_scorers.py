@@ -16,6 +16,9 @@ KINDS = {
     "bm25": hybrid.BM25(analyzer="simple", name="branch"),
     "bm25 in fields": hybrid.BM25(analyzer="simple", fields={"title": 2.5}, name="branch"),
     "bm25+": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
+    "bm25, feedback": hybrid.BM25(
+        analyzer="simple", name="branch", feedback=hybrid.RM3(documents=3, terms=4, common=0.9)
+    ),
     "rank-bm25": hybrid.BM25(analyzer="simple", variant="bm25+", name="branch"),
     "sparse": hybrid.Sparse(name="branch"),
     "sparse, float8": hybrid.Sparse(name="branch", storage="float8"),

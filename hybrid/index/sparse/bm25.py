@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ _MOST_KNOWN = 1 << 16
 def bm25_scorer(
     snapshot: Snapshot,
     prefix: str,
-    query_terms: Sequence[str],
+    query_terms: Sequence[str] | Mapping[str, float],
     weighting: Weighting,
     field_weights: FieldWeights,
     mask: Mask,
@@ -34,7 +34,8 @@ def bm25_scorer(
     `hybrid.kernels.weighting`). With several fields the simple BM25F of Robertson, Zaragoza and
     Taylor (2004): term frequencies and lengths are weighted sums over the fields.
 
-    ``query_terms``: in any order; a repeated one counts as often as it is repeated.
+    ``query_terms``: in any order; a repeated one counts as often as it is repeated. Or terms with how often
+    each counts, which need not be whole.
     ``field_weights``: one per field, or None for 1 each.
 
     Raises:
@@ -44,7 +45,7 @@ def bm25_scorer(
     statistics = SparseStatistics.of(snapshot, prefix)
     weights = None if field_weights is None else _checked(field_weights, statistics.fields)
     known: _Known = statistics.table((weighting, weights), lambda: _Known(statistics, weighting, weights))
-    counted = Counter(query_terms)
+    counted: Mapping[str, float] = query_terms if isinstance(query_terms, Mapping) else Counter(query_terms)
     found = [known.term(term, repeated) for term, repeated in counted.items()]
     terms = [term for term in found if term is not None]
     return SparseScorer(snapshot, statistics, in_order(terms), known.formula, mask)
@@ -58,7 +59,7 @@ class _Known:
         self._statistics, self._weighting, self._weights = statistics, weighting, weights
         self._terms: dict[str, WeightedTerm] = {}
 
-    def term(self, term: str, repeated: int) -> WeightedTerm | None:
+    def term(self, term: str, repeated: float) -> WeightedTerm | None:
         """Return what a term weighs in a query that has it so often; None if no live document has it."""
         weighted = self._terms.get(term) if repeated == 1 else None
         if weighted is None:

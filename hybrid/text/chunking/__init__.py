@@ -1,7 +1,5 @@
 """Chunking: long texts cut into passages, where the text itself has its seams."""
 
-from typing import Any
-
 from hybrid.text.chunking.chunkers import Chunker, Fixed, Headings, Recursive, Sentences
 from hybrid.text.chunking.code import Code
 from hybrid.text.chunking.documents import split, titled_passages
@@ -10,7 +8,16 @@ from hybrid.text.chunking.passage import Passage
 from hybrid.text.chunking.semantic import Semantic
 from hybrid.text.chunking.units import Units, Words
 
-CHUNKERS: dict[str, Any] = {
+CHUNKERS: dict[
+    str,
+    type[Code]
+    | type[Fixed]
+    | type[Headings]
+    | type[Nested]
+    | type[Recursive]
+    | type[Semantic]
+    | type[Sentences],
+] = {
     "fixed": Fixed,
     "recursive": Recursive,
     "sentences": Sentences,
