@@ -100,6 +100,7 @@ from hybrid.text.chunking import (
     Words,
     split,
 )
+from hybrid.text.duplicates import Duplicate, NearDuplicates
 from hybrid.types import (
     DenseEncoder,
     Document,
@@ -120,6 +121,7 @@ __all__ = [
     "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",
+    "NearDuplicates", "Duplicate",
     "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Code", "Semantic", "Nested", "Words",
     # results
     "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
