@@ -26,7 +26,7 @@ _FIRST_DEPTH = 4
 _GROWTH = 4
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class OverPassages:
     """A branch as it searches passages: a `Branch`, but that what it encodes is cut already.
 

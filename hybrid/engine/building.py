@@ -245,8 +245,8 @@ def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline) -> Docu
     """
     (whole,) = _documents([document])
     check_documents([whole])
-    check_uncut([whole], pipeline)
     _check_vectors(whole, pipeline.stores)
+    check_uncut([whole], pipeline)
     return whole
 
 
@@ -292,9 +292,9 @@ def _checked(
     early = snapshot.live and not replace and any(branch.model is not None for branch in branches)
     for group in groups:
         check_documents(group.documents, group.first)
-        check_uncut(group.documents, pipeline)
         for document in group.documents:
             _check_vectors(document, branches)
+        check_uncut(group.documents, pipeline)
         if early:
             existing = snapshot.find([document.id for document in group.documents])
             if (existing >= 0).any():

@@ -30,11 +30,11 @@ class NearDuplicates:
     """What counts as a near-duplicate, and what is done about it.
 
     Two documents are as alike as their sets of runs of ``words`` words are (shingles; Jaccard's coefficient:
-    Broder 1997), estimated by ``permutations`` minimal hashes, with a standard error of .03 with 256. One that
-    is at least ``threshold`` alike to an earlier one is its duplicate; the earlier one then is none itself.
-    Candidates are found by locality-sensitive hashing, in time in proportion to the number of documents. Title
-    and text count as one; case, accents and punctuation do not count. Documents without words are nobody's
-    duplicates.
+    Broder 1997), estimated by ``permutations`` minimal hashes, with a standard error of .03 with 256. One
+    that is at least ``threshold`` alike to an earlier one is its duplicate; the earlier one then is none
+    itself. Candidates are found by locality-sensitive hashing, in time in proportion to the number of
+    documents. Title and text count as one; case, accents and punctuation do not count. Documents without words
+    are nobody's duplicates.
 
     The default threshold is where edited copies part from different documents about the same thing
     (``eval/duplicates.py``). Needs the extra ``duplicates``.
