@@ -33,7 +33,7 @@ class NearDuplicates:
     Broder 1997), estimated by ``permutations`` minimal hashes, with a standard error of .03 with 256. One
     that is at least ``threshold`` alike to an earlier one is its duplicate; the earlier one then is none
     itself. Candidates are found by locality-sensitive hashing, in time in proportion to the number of
-    documents. Title and text count as one; case, accents and punctuation do not count. Documents without words
+    documents. Title and text count as one; case, accents and punctuation do not. Documents without words
     are nobody's duplicates.
 
     The default threshold is where edited copies part from different documents about the same thing
