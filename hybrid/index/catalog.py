@@ -112,10 +112,13 @@ def read_catalog(path: Path) -> State:
         failure = error
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:
-        raise StorageError(
-            f"cannot read {path}: its last changes are still in {wal.name}, and the folder cannot be "
-            f"written ({failure.__cause__}); open the index once where it can"
-        ) from failure
+        try:
+            return _read(path, "mode=ro")  # works while a writer has the catalogue open
+        except StorageError:
+            raise StorageError(
+                f"cannot read {path}: its last changes are still in {wal.name}, and the folder cannot be "
+                f"written ({failure.__cause__}); open the index once where it can"
+            ) from failure
     return _read(path, "mode=ro&immutable=1")
 
 
@@ -164,6 +167,18 @@ def write_catalog(path: Path, before: State | None, after: State) -> None:
             raise
         if before is None:  # only now, so that the new file is whole without its log
             connection.execute("PRAGMA journal_mode = WAL")
+
+
+def hold_catalog(path: Path) -> sqlite3.Connection:
+    """Return a connection that only has to be open while commits follow each other; any thread may close it.
+
+    The last connection to be closed writes SQLite's log into the database and removes it, which takes
+    longer than the commit.
+    """
+    with _translated(path):
+        connection = sqlite3.connect(_address(path, "mode=rw"), uri=True, check_same_thread=False)
+        connection.execute("SELECT generation FROM head").fetchone()
+    return connection
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
@@ -267,21 +282,29 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 @contextmanager
 def _connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open the catalogue, close it in any case, and turn SQLite's errors into ours."""
-    connection = None
+    with _translated(path):
+        connection = sqlite3.connect(_address(path, mode), uri=True, timeout=_TIMEOUT, isolation_level=None)
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+
+def _address(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?{mode}"
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into ours."""
     try:
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_TIMEOUT, isolation_level=None
-        )
-        yield connection
+        yield
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
         damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
         if isinstance(error, sqlite3.DatabaseError) and damaged:
             raise _corrupt(path, str(error)) from error
         raise StorageError(f"cannot use {path}: {error}") from error
-    finally:
-        if connection is not None:
-            connection.close()
 
 
 def _cannot_open(error: StorageError) -> bool:

@@ -10,16 +10,16 @@ a crash at any point leaves the generation before or the one after. Files that t
 not name are leftovers: they are removed when a writer opens the index. Readers map all files of
 their generation and then need nothing from the folder, so files may be unlinked under them.
 
-A new index takes effect with its first commit. Until then a folder being created holds the file
-``unfinished``; closing the store before the first commit removes everything again, and after a
-crash the next ``create`` does. Overwriting goes the same way: the old index stays, whole and
-readable, until the first commit replaces its whole content in one transaction.
+A new index takes effect with its first commit. Until then its folder holds the file ``unfinished``; closing
+the store before that removes everything, and after a crash the next ``create`` does. An index that is
+overwritten stays whole and readable until the first commit replaces its content in one transaction.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +38,7 @@ from hybrid.index.catalog import (
     CATALOG,
     State,
     encode_settings,
+    hold_catalog,
     install_catalog,
     read_catalog,
     remove_catalog,
@@ -68,8 +69,8 @@ _ATTEMPTS = 20
 class Store:
     """An open index folder; make one with ``create`` or ``open``. A context manager.
 
-    ``snapshot`` is the generation that this store sees: a reader's changes with ``refresh``, a
-    writer's with each commit. Snapshots already taken never change, and outlive the store.
+    ``snapshot`` is the generation that it sees: a reader's changes with ``refresh``, a writer's with
+    each commit. Snapshots taken never change, and outlive the store.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Store:
         self._state = state
         self._snapshot = snapshot
         self._ages = Ages()
+        self._held: sqlite3.Connection | None = None
         self._committed = committed  # what the catalogue holds; None before a new index's first commit
         self._lock = lock
         self._made = made
@@ -101,8 +103,7 @@ class Store:
     ) -> Store:
         """Begin a new index and open it for writing; it takes effect with the first commit.
 
-        ``settings`` is any JSON object. With ``overwrite`` an index that is there is replaced by
-        the first commit, and is untouched until then.
+        ``settings``: any JSON object. ``overwrite``: an index that is there is replaced by the first commit.
 
         Raises:
             IndexExistsError: an index is there, and overwriting was not asked for.
@@ -201,8 +202,7 @@ class Store:
     def refresh(self, accept: Callable[[Mapping[str, Any]], None] = lambda settings: None) -> bool:
         """See the newest generation; return whether that changed anything. A writer always sees it.
 
-        ``accept`` is called with the new generation's settings first; if it raises, the store keeps
-        the generation that it sees.
+        ``accept`` is called with the new generation's settings; if it raises, nothing changes here.
         """
         self._check_open()
         if self.mode == "w":
@@ -233,10 +233,7 @@ class Store:
         return self._transaction
 
     def optimize(self, row_types: Mapping[str, RowType], progress: Progress | None = None) -> bool:
-        """Merge all live documents into one segment, in one commit; return whether there was a need.
-
-        ``row_types`` names the type of every branch's rows.
-        """
+        """Merge all live documents into one segment, in one commit; return whether there was a need."""
         views = self.snapshot.segments
         needed = len(views) > 1 or any(view.live is not None or view.segment.outdated for view in views)
         with self.transaction() as change:
@@ -260,6 +257,8 @@ class Store:
         unfinished = self.mode == "w" and self._committed is None and not self._uncertain
         if unfinished:
             undo(self.path)
+        if self._held is not None:
+            self._held.close()
         if self._lock is not None:
             self._lock.release(remove=unfinished)
         if unfinished:
@@ -284,15 +283,18 @@ class Store:
                 write_catalog(new, None, state)
                 install_catalog(new, self.path / CATALOG)
             else:
+                if self._held is None:
+                    self._held = hold_catalog(self.path / CATALOG)
                 write_catalog(self.path / CATALOG, self._committed, state)
         except BaseException:
             self._uncertain = not self._unchanged()
             raise
         self._snapshot = snapshot
-        gone = (self._committed or State()).uuids() - state.uuids()
-        self._state = self._committed = state
+        before, self._state, self._committed = self._committed, state, state
+        gone = (before or State()).uuids() - state.uuids()
         with suppress(OSError):  # what stays is swept when a writer opens the index
-            (self.path / UNFINISHED).unlink(missing_ok=True)
+            if before is None:
+                (self.path / UNFINISHED).unlink(missing_ok=True)
             for uuid in gone:
                 segment_path(self.path, uuid).unlink(missing_ok=True)
 

@@ -1,10 +1,11 @@
 """Which segments to merge after a change, so that there are never many.
 
-Segments stand on tiers by how many live documents they have: tier t holds those of at least factor^t and
-fewer than factor^(t+1). As soon as a tier holds ``factor`` segments they become one, which stands at least
-one tier higher; so n documents added one by one lie in at most (factor - 1) · log_factor(n) segments, and
-each is written about log_factor(n) times (the log-structured merge of O'Neil et al. 1996, with the tiers
-of Lucene's and Cassandra's policies). A segment that is mostly deleted documents is written anew by itself.
+Segments stand on tiers by how many live documents they have: tier 0 holds those of fewer than ``floor``, tier
+t those of up to floor · factor^t. As soon as a tier holds ``factor`` segments they become one; so n documents
+added one by one lie in at most (factor - 1) · (1 + log_factor(n / floor)) segments. Above the floor each is
+written once a tier (the log-structured merge of O'Neil et al. 1996, with the tiers of Lucene's and
+Cassandra's policies); below it more often, because there a file costs more than what is in it. A segment that
+is mostly deleted documents is written anew by itself.
 """
 
 from __future__ import annotations
@@ -27,20 +28,21 @@ class MergePolicy:
     """When an index merges its segments by itself, after an add, an update or a delete.
 
     ``factor``: how many segments of like size become one. Fewer means faster searches between merges, and
-    more writing. ``largest``: segments are not merged into ones of more than about so many bytes, which
-    bounds how long a change may take; `optimize` merges all. ``dead``: the share of deleted documents above
-    which a segment is written anew.
+    more writing. ``floor``: segments of fewer documents count as of like size. ``largest``: segments are not
+    merged into ones of more than about so many bytes, which bounds how long a change may take; `optimize`
+    merges all. ``dead``: the share of deleted documents above which a segment is written anew.
 
     Raises:
         InputError: the factor is below 2, the size below 1, or the share is not between 0 and 1.
     """
 
-    factor: int = 8
+    factor: int = 6
+    floor: int = 512
     largest: int = 256 << 20
     dead: float = 0.5
 
     def __post_init__(self) -> None:
-        for name, least in (("factor", 2), ("largest", 1)):
+        for name, least in (("factor", 2), ("floor", 1), ("largest", 1)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InputError(f"{name} is {value!r}; give a whole number of at least {least}")
@@ -71,7 +73,9 @@ class MergePolicy:
         return dead >= _WORTH and dead > self.dead * view.size
 
     def _tier(self, documents: int) -> int:
-        return int(math.log(max(documents, 1), self.factor) + 1e-9)
+        if documents < self.floor:
+            return 0
+        return 1 + int(math.log(documents / self.floor, self.factor) + 1e-9)
 
 
 def _bytes(view: SegmentView) -> int:

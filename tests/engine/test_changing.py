@@ -199,7 +199,9 @@ def test_what_is_no_time_is_refused(index, expires):
 
 
 def test_small_commits_are_merged_by_tiers(tmp_path):
-    with hybrid.create(tmp_path / "index", [], PIPELINE, merging=hybrid.MergePolicy(factor=3)) as index:
+    with hybrid.create(
+        tmp_path / "index", [], PIPELINE, merging=hybrid.MergePolicy(factor=3, floor=1)
+    ) as index:
         segments = []
         for n in range(1, 28):
             index.add(documents(str(n)))
@@ -212,6 +214,17 @@ def test_small_commits_are_merged_by_tiers(tmp_path):
         assert {file.stem for file in (index.path / "segments").iterdir()} == {
             view.uuid for view in index._store.snapshot.segments
         }
+
+
+def test_below_the_floor_all_segments_are_alike(tmp_path):
+    policy = hybrid.MergePolicy(factor=3, floor=7)
+    with hybrid.create(tmp_path / "index", documents("0"), PIPELINE, merging=policy) as index:
+        sizes = []
+        for n in range(1, 13):
+            index.add(documents(str(n)))
+            sizes.append([view.live_count for view in index._store.snapshot.segments])
+        assert sizes[:6] == [[1, 1], [3], [3, 1], [5], [5, 1], [7]]
+        assert sizes[6:] == [[7, 1], [7, 1, 1], [7, 3], [7, 3, 1], [7, 5], [7, 5, 1]]
 
 
 def test_merging_can_be_left_off(tmp_path):
@@ -269,7 +282,9 @@ def test_a_reader_keeps_what_it_has_while_segments_are_merged_away(tmp_path):
         assert ids(reader) == ids(index)
 
 
-@pytest.mark.parametrize("wrong", [{"factor": 1}, {"factor": 2.5}, {"largest": 0}, {"dead": 0}, {"dead": 2}])
+@pytest.mark.parametrize(
+    "wrong", [{"factor": 1}, {"floor": 0}, {"factor": 2.5}, {"largest": 0}, {"dead": 0}, {"dead": 2}]
+)
 def test_a_policy_checks_its_figures(wrong):
     with pytest.raises(hybrid.InputError, match=next(iter(wrong))):
         hybrid.MergePolicy(**wrong)

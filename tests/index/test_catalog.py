@@ -141,6 +141,17 @@ def test_no_changed_byte_gives_another_state(path):
     assert noticed > 20
 
 
+def test_a_held_catalogue_keeps_its_log_until_it_is_let_go(path):
+    held = catalog.hold_catalog(path)
+    write_catalog(path, FIRST, State(FIRST.generation + 1, {"x": 1}))
+    log = path.with_name("catalog.sqlite-wal")
+    assert log.stat().st_size > 0
+    assert read_catalog(path).settings == {"x": 1}
+    held.close()
+    assert not log.exists()
+    assert read_catalog(path).settings == {"x": 1}
+
+
 def test_a_truncated_catalogue_is_corruption(path):
     (path.parent / "segments").mkdir()
     good = path.read_bytes()

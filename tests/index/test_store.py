@@ -24,7 +24,11 @@ from hybrid.index import store as store_module
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """The files of an index, without the log that SQLite keeps while a writer has it open."""
+    found = (
+        path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm"))
+    )
+    return sorted(str(path.relative_to(folder)) for path in found)
 
 
 def seen(snapshot):
