@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hybrid.branches import Branch
+from hybrid.branches.over_passages import OverPassages
 from hybrid.encoders.caching import CacheSetting, choose_cache
 from hybrid.engine.building import MEMORY, add_documents
 from hybrid.engine.encoders import EncoderSet
 from hybrid.index import SegmentView, Snapshot
 from hybrid.index.checking import Finding
 from hybrid.index.folder import DAMAGED, sweep
-from hybrid.index.passages import PREFIX as PASSAGES
 from hybrid.index.salvage import Wreck, open_wrecks
-from hybrid.pipeline import Pipeline, from_dict
+from hybrid.pipeline import Pipeline, from_stored
 from hybrid.types import Document, Encoder, Progress
 
 
@@ -67,7 +68,7 @@ def repair(
         lost = [id for wreck in wrecks for id in wreck.lost]
         rebuilt = 0
         if wrecks:
-            pipeline = from_dict(store.settings["pipeline"])
+            pipeline = from_stored(store.settings["pipeline"])
             known = EncoderSet(
                 encoders, store.settings["encoders"], choose_cache(cache), cleaning=pipeline.cleaning
             )
@@ -87,13 +88,17 @@ def repair(
         )  # fmt: skip
 
 
+def _names(branch: Branch) -> tuple[str, ...]:
+    """Return under which names a segment holds what a branch reads."""
+    return (branch.name, branch.prefix) if isinstance(branch, OverPassages) else (branch.name,)
+
+
 def _documents(wreck: Wreck, pipeline: Pipeline, lose: Callable[[str], None]) -> Iterator[Document]:
     """Yield the documents of a wreck that can be added again; name the others."""
     if wreck.view is None:
         return
     snapshot = Snapshot(0, [SegmentView(wreck.view.segment, wreck.view.uuid, 0, wreck.view.size, None)])
-    whole = pipeline.passages is None or wreck.whole(PASSAGES)
-    sources = [branch for branch in pipeline.stores if whole and wreck.whole(branch.name)]
+    sources = [branch for branch in pipeline.stores if all(map(wreck.whole, _names(branch)))]
     needy = {branch.name for branch in pipeline.stores if branch.takes_vectors and branch.model is None}
     hopeless = needy - {branch.name for branch in sources}
     for ordinal in wreck.kept.tolist():

@@ -11,18 +11,18 @@ from typing import NoReturn
 import numpy as np
 
 from hybrid.branches import BM25, Branch
-from hybrid.branches.passages import Cut
+from hybrid.branches.over_passages import Cut, OverPassages
 from hybrid.engine.checks import cleaned
+from hybrid.engine.cutting import seen_by
 from hybrid.engine.passes import OnePass
 from hybrid.errors import CorruptIndexError, EncoderError, HybridError, NotAnIndexError
 from hybrid.index import DocumentRows, RowType, Segment, SegmentView, SegmentWriter, Snapshot
 from hybrid.index.catalog import CATALOG, read_catalog
 from hybrid.index.checking import Finding, Inspect, Verification, check_folder
 from hybrid.index.documents import PREFIX as DOCUMENTS
-from hybrid.index.passages import PREFIX as PASSAGES
-from hybrid.index.passages import passages_of, rows_in
+from hybrid.index.passages import passages_of
 from hybrid.index.rowchecks import row_problems
-from hybrid.pipeline import Pipeline, from_dict
+from hybrid.pipeline import Pipeline, from_stored
 from hybrid.types import Document
 
 _BLOCK = 8192
@@ -53,7 +53,7 @@ def verify(path: str | Path, *, deep: bool = False) -> Verification:
     except (CorruptIndexError, NotAnIndexError):  # what is left is looked at there
         return check_folder(folder, deep=deep)
     try:
-        pipeline = from_dict(settings["pipeline"])
+        pipeline = from_stored(settings["pipeline"])
     except (HybridError, KeyError, TypeError) as error:
         found = check_folder(folder, deep=deep)
         finding = Finding("inconsistent", CATALOG, "settings", f"they hold no pipeline: {error!r}")
@@ -62,8 +62,7 @@ def verify(path: str | Path, *, deep: bool = False) -> Verification:
 
 
 def _inspector(pipeline: Pipeline, deep: bool) -> Inspect:
-    cut = {PASSAGES} if pipeline.passages is not None else set()
-    expected = {DOCUMENTS, *cut, *(branch.name for branch in pipeline.stores)}
+    expected = {DOCUMENTS, *_cut(pipeline), *(branch.name for branch in pipeline.stores)}
 
     def inspect(view: SegmentView) -> Iterator[tuple[str, str]]:
         held = {name.split("/", 1)[0] for name in view.segment.names()}
@@ -84,16 +83,24 @@ def _inspector(pipeline: Pipeline, deep: bool) -> Inspect:
 
 def _row_problems(view: SegmentView, branch: Branch) -> Iterator[str]:
     try:
-        yield from row_problems(view.segment, branch.name, rows_in(view.segment, view.size))
+        rows = view.size
+        if isinstance(branch, OverPassages):
+            rows = int(view.segment[f"{branch.prefix}/bounds"][-1])
+        yield from row_problems(view.segment, branch.name, rows)
     except (CorruptIndexError, ValueError, IndexError, OverflowError) as error:
         yield f"its rows cannot be read: {error}"
+
+
+def _cut(pipeline: Pipeline) -> set[str]:
+    """Return under which names a pipeline's segments say which passages are whose."""
+    return {branch.prefix for branch in pipeline.stores if isinstance(branch, OverPassages)}
 
 
 def _differences(view: SegmentView, pipeline: Pipeline) -> Iterator[tuple[str, str]]:
     """Build what follows from the stored documents alone anew; yield the arrays that are not the same."""
     branches = [branch for branch in pipeline.stores if isinstance(getattr(branch, "branch", branch), BM25)]
     types: dict[str, RowType] = {DOCUMENTS: DocumentRows, **{branch.name: branch.rows for branch in branches}}
-    cut = {PASSAGES} if pipeline.passages is not None else set()
+    cut = _cut(pipeline)
     with tempfile.TemporaryDirectory(prefix="hybrid-verify-") as folder:
         parts = []
         for first in range(0, view.size, _BLOCK):
@@ -122,17 +129,15 @@ def _write_block(
         block.write(out, DOCUMENTS)
         if not branches:
             return
-        seen: Sequence[Document]
-        if pipeline.passages is None:
-            documents = [block.document(n) for n in range(len(block))]
-            seen = cleaned(documents, pipeline.cleaning)
-        else:
-            passages = passages_of(Snapshot(0, [replace(view, base=0, live=None)]))
+        documents = [block.document(n) for n in range(len(block))]
+        seen: dict[str | None, Sequence[Document]] = {None: cleaned(documents, pipeline.cleaning)}
+        for prefix in sorted({branch.prefix for branch in branches if isinstance(branch, OverPassages)}):
+            passages = passages_of(Snapshot(0, [replace(view, base=0, live=None)]), prefix)
             bounds, numbers = passages.of(ordinals)
-            seen = Cut(cleaned(passages.documents(numbers), pipeline.cleaning), bounds)
-            out.add(f"{PASSAGES}/bounds", bounds)
+            seen[prefix] = Cut(cleaned(passages.documents(numbers), pipeline.cleaning), bounds)
+            out.add(f"{prefix}/bounds", bounds)
         for branch in branches:
-            branch.encode_documents(seen, encoders).write(out, branch.name)
+            branch.encode_documents(seen_by(branch, seen), encoders).write(out, branch.name)
 
 
 def _no_model(name: str) -> NoReturn:
