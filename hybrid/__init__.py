@@ -38,11 +38,14 @@ from hybrid.engine import (
     Retrieved,
     StagePart,
     Stats,
+    SyncReport,
     Verification,
     create,
     open,
     repair,
+    sync,
     verify,
+    watch,
 )
 from hybrid.errors import (
     BranchError,
@@ -117,7 +120,7 @@ from hybrid.version import __version__
 
 __all__ = [
     # an index
-    "create", "open", "HybridIndex", "Stats", "MergePolicy",
+    "create", "open", "HybridIndex", "Stats", "sync", "watch", "SyncReport", "MergePolicy",
     "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",

@@ -18,6 +18,7 @@ COMMANDS = (
     "create",
     "add",
     "delete",
+    "sync",
     "search",
     "run",
     "eval",

@@ -15,6 +15,7 @@ from typing import Any, Literal, TextIO
 import hybrid
 from hybrid.cli import show
 from hybrid.cli.evaluating import evaluate_runs
+from hybrid.cli.files import sync_folder
 from hybrid.cli.mending import repair_index, verify_index
 from hybrid.cli.progress import progress_bars
 from hybrid.cli.tables import table
@@ -208,6 +209,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "create": create,
     "add": add,
     "delete": delete,
+    "sync": sync_folder,
     "search": search,
     "run": run,
     "eval": evaluate_runs,

@@ -26,6 +26,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="show a traceback when something fails")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _writing(commands)
+    _syncing(commands)
     _searching(commands)
     _evaluating(commands)
     _keeping(commands)
@@ -54,6 +55,25 @@ def _writing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     delete.add_argument("ids", metavar="ID", nargs="*", help="ids of documents")
     delete.add_argument("--where", metavar="JSON", help='a filter, such as \'{"year": {"$lt": 2000}}\'')
     delete.add_argument("--missing-ok", action="store_true", help="skip ids that are not in the index")
+
+
+def _syncing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    sync = _command(commands, "sync", "make an index hold a folder's files as they are now")
+    sync.epilog = "Patterns are those of .gitignore, such as '*.md', 'docs/' or '/drafts/**'."
+    add = sync.add_argument
+    add("folder", metavar="FOLDER", help="the folder; the index is created if there is none")
+    add("--recipe", metavar="R", help="a TOML recipe for a new index (default: BM25 and MiniLM, fused)")
+    add("--name", metavar="N", help="what ids begin with (default: the folder's own name)")
+    add("--include", metavar="PATTERN", action="append", default=[], help="only files that match; repeatable")
+    add("--exclude", metavar="PATTERN", action="append", default=[], help="no files that match; repeatable")
+    add("--hidden", action="store_true", help="also files whose names begin with a dot")
+    add("--no-gitignore", action="store_true", help="also files that a .gitignore names")
+    add("--verify-contents", action="store_true", help="open every file, whatever its size and time say")
+    add("--allow-empty", action="store_true", help="remove everything if the folder is empty")
+    add("--dry-run", action="store_true", help="only say what would be done")
+    add("--watch", action="store_true", help="go on, and sync after every change, until Ctrl-C")
+    add("--interval", type=_seconds, metavar="S", help="look every S seconds, without the system's messages")
+    add("--json", action="store_true", help="print JSON, for programs: an object for each sync")
 
 
 def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -127,6 +147,16 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     models = _command(commands, "models", "list the models that need no configuration", index=False)
     models.add_argument("--markdown", action="store_true", help="print the page docs/models.md")
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return number
 
 
 def _positive(text: str) -> int:

@@ -29,6 +29,11 @@ def line(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
+def flush() -> None:
+    """Send what was printed on its way, as whoever waits for a long command wants it."""
+    sys.stdout.flush()
+
+
 def json_line(value: Any) -> None:
     """Print a value as JSON."""
     line(json.dumps(value, ensure_ascii=False, indent=2))

@@ -9,7 +9,9 @@ from hybrid.engine.repairing import Repair, repair
 from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.retrieve import Retrieved
 from hybrid.engine.stats import Stats
+from hybrid.engine.syncing import SyncReport
 from hybrid.engine.verifying import verify
+from hybrid.engine.watching import open_or_create, sync, watch
 from hybrid.index.checking import Finding, Verification
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "StagePart",
     "Stats",
     "Verification",
+    "SyncReport",
     "clone",
     "complete",
     "complete_stages",
@@ -33,4 +36,7 @@ __all__ = [
     "open",
     "repair",
     "verify",
+    "open_or_create",
+    "sync",
+    "watch",
 ]

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hybrid.corpus.files import Selection
 from hybrid.engine.building import MEMORY, add_documents, row_types
 from hybrid.engine.changing import check_versions, merge_tiers, to_delete
 from hybrid.engine.checks import checked_id, checked_list
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.reader import Reader
 from hybrid.engine.result import Result
+from hybrid.engine.syncing import PORTION, SyncReport, sync_folder
 from hybrid.errors import FingerprintError, InputError
 from hybrid.fusion import Fusion
 from hybrid.index import MergePolicy, Snapshot, Store, Transaction
@@ -188,6 +191,48 @@ class HybridIndex(Reader):
         from hybrid.engine.stream import Stream
 
         return Stream(self, every, seconds)
+
+    def sync(
+        self,
+        folder: str | Path,
+        name: str | None = None,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        hidden: bool = False,
+        gitignore: bool = True,
+        verify: bool = False,
+        dry_run: bool = False,
+        allow_empty: bool = False,
+        portion: int = PORTION,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Make the index hold a folder's files as they are now, and return what was done.
+
+        Ids are ``NAME/path``, where ``name`` is the folder's own unless given; documents of other names are
+        not touched. Only files whose content changed are read: a file of the same size and time as at the
+        last look is not even opened, unless ``verify`` is set. ``include``, ``exclude``, ``hidden``,
+        ``gitignore``: which files are meant, as for `hybrid.read`. ``dry_run``: only say what would be done.
+
+        About every ``portion`` bytes of documents are one atomic commit, of whole files. A file that cannot
+        be read is reported, and keeps what was indexed of it before.
+
+        Raises:
+            CorpusError: there is no such folder; the name stands for another one; or the folder is empty
+                where the index has files of it, and ``allow_empty`` is not set.
+            ReadOnlyError: the index is open for reading, and this is no dry run.
+        """
+        return sync_folder(
+            self,
+            folder,
+            name,
+            Selection(include, exclude, hidden, gitignore),
+            verify=verify,
+            dry_run=dry_run,
+            allow_empty=allow_empty,
+            portion=portion,
+            progress=progress,
+        )
 
     def optimize(self, progress: Progress | None = None) -> bool:
         """Merge all segments into one and win back the space of deleted documents.

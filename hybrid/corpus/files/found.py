@@ -15,6 +15,10 @@ OWN_KEYS = ("path", "file")
 """The metadata keys that every document of a file has; a column of that name becomes ``column_path``."""
 
 
+_DEEPEST = 8
+_LONGEST = 1000  # bits
+
+
 @dataclass(frozen=True, slots=True)
 class FoundFile:
     """A file: what its documents are called by (``name``), where it is, and what kind it is.
@@ -35,9 +39,10 @@ class FoundFile:
         about: dict[str, Any] = {"type": self.kind, "size": self.size, "modified": self.time, **(extra or {})}
         metadata: dict[str, Any] = {"path": name, "file": about}
         for key, value in part.metadata.items():
-            metadata[f"column_{key}" if key in OWN_KEYS else key] = value
-        title = part.title or Path(self.name).stem
-        return Document(name if part.key is None else f"{name}#{part.key}", part.text, title, metadata)
+            metadata[f"column_{key}" if key in OWN_KEYS else valid(key)] = _valid(value)
+        title = valid(part.title or Path(self.name).stem)
+        id = name if part.key is None else valid(f"{name}#{part.key}")
+        return Document(id, valid(part.text), title, metadata)
 
     @property
     def time(self) -> str:
@@ -67,3 +72,25 @@ class Part:
         if not text.strip():
             raise UnreadableError("it is empty, or has no text")
         return cls(text, title, metadata={name: value for name, value in metadata.items() if value})
+
+
+def valid(text: str) -> str:
+    r"""Return text that UTF-8 can hold: halves of surrogate pairs are replaced.
+
+    >>> valid("a\ud800b")
+    'a?b'
+    """
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _valid(value: Any, depth: int = 0) -> Any:
+    """Return a metadata value as an index accepts it: what is nested too deeply or too long as text."""
+    if isinstance(value, str):
+        return valid(value)
+    if depth > _DEEPEST or (isinstance(value, int) and value.bit_length() > _LONGEST):
+        return valid(str(value))
+    if isinstance(value, Mapping):
+        return {valid(str(key)): _valid(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_valid(item, depth + 1) for item in value]
+    return value
