@@ -16,7 +16,10 @@ UNFINISHED = "unfinished"
 DAMAGED = "damaged"
 """Where a repair keeps the files that it could not use."""
 
-HELD = {"segments", LOCK, HOLDER, *(CATALOG + s for s in ("", "-wal", "-shm", "-journal"))}
+LOOKS = "files.sqlite"
+"""What a sync remembers of the files of folders; see `hybrid.engine.syncing`."""
+
+HELD = {"segments", LOCK, HOLDER, LOOKS, *(CATALOG + s for s in ("", "-wal", "-shm", "-journal"))}
 """What may lie in the folder of an index."""
 
 _OURS = {"segments", LOCK, HOLDER, UNFINISHED, *(NEW_CATALOG + s for s in ("", "-wal", "-shm", "-journal"))}

@@ -18,8 +18,9 @@ import pytest
 
 import hybrid
 from hybrid import Skipped
-from hybrid.engine.syncing import indexed, plan
+from hybrid.engine.syncing import plan
 from hybrid.errors import CorpusError, InputError, ReadOnlyError
+from hybrid.index.folder import LOOKS
 from tests.corpus.files import samples
 from tests.engine.test_passes import BOTH, Letters
 
@@ -59,6 +60,7 @@ def test_edits_renames_and_deletions_are_followed(tmp_path: Path, docs: Path) ->
         assert index.get("docs/a.md").metadata["path"] == "docs/a.md"
         assert [hit.id for hit in index.search("beta", where={"file.source": "docs"})] == ["docs/b.txt"]
     assert sync(tmp_path, docs) == hybrid.SyncReport(unchanged=3)
+    assert hybrid.verify(tmp_path / "index", deep=True).findings == ()
 
     write(docs, {"b.txt": "beta two", "new.txt": "delta"}, OLD + 1)
     (docs / "a.md").rename(docs / "sub/z.md")
@@ -130,7 +132,7 @@ def test_a_file_that_was_just_written_is_not_trusted(tmp_path: Path, docs: Path)
 @pytest.mark.parametrize("harm", ["lost", "damaged"])
 def test_the_memory_of_looks_may_be_lost(tmp_path: Path, docs: Path, harm: str) -> None:
     sync(tmp_path, docs)
-    memory = tmp_path / "index" / indexed.MEMORY_FILE
+    memory = tmp_path / "index" / LOOKS
     assert memory.exists()
     memory.unlink() if harm == "lost" else memory.write_bytes(b"no database" * 1000)
     write(docs, {"b.txt": "beta two"})
@@ -391,7 +393,7 @@ def test_watching_follows_changes_until_it_is_stopped(
 
 def test_the_memory_is_a_plain_table(tmp_path: Path, docs: Path) -> None:
     sync(tmp_path, docs)
-    with sqlite3.connect(tmp_path / "index" / indexed.MEMORY_FILE) as database:
+    with sqlite3.connect(tmp_path / "index" / LOOKS) as database:
         rows = database.execute(
             "SELECT source, path, size, modified, reason FROM seen ORDER BY path"
         ).fetchall()

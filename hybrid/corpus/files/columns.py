@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -81,11 +81,12 @@ def _json(value: Any) -> Any:
         return {str(key): found for key, item in value.items() if (found := _json(item)) is not None}
     if isinstance(value, list | tuple):
         return [found for item in value if (found := _json(item)) is not None]
-    if isinstance(value, decimal.Decimal):
-        value = int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return value if value is None or isinstance(value, bool | int | str) else _spelled(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, numbers.Number):  # a float, or a decimal number
+        number = float(value)  # type: ignore[arg-type]
+        return number if math.isfinite(number) else None
+    return _spelled(value)
 
 
 def _spelled(value: Any) -> str | None:

@@ -22,7 +22,7 @@ from hybrid.corpus.files import (
     file_documents,
     reason,
 )
-from hybrid.engine.syncing.indexed import MEMORY_FILE, Indexed, Memory, indexed_files
+from hybrid.engine.syncing.indexed import Indexed, Memory, indexed_files
 from hybrid.engine.syncing.plan import KEPT, Plan, SyncReport, plan_sync, planned
 from hybrid.errors import CorpusError, InputError
 from hybrid.index import check_documents
@@ -58,7 +58,7 @@ def sync_folder(
     root, source = checked_root(folder), source_name(folder, name)
     folders = index._store.settings.get(FOLDERS, {})
     _check_source(source, root, folders)
-    memory = Memory(index.path / MEMORY_FILE, source)
+    memory = Memory(index.path, source)
     indexed = indexed_files(index._store.snapshot, source)
     plan = plan_sync(root, select, indexed, memory, verify=verify, allow_empty=allow_empty)
     if dry_run:

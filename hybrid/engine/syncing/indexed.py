@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 from hybrid.corpus.files import FoundFile
 from hybrid.index import Snapshot
+from hybrid.index.folder import LOOKS
 
-MEMORY_FILE = "files.sqlite"
 _RECENT = 2 * 10**9
 """A file changed so few nanoseconds ago may change again without a change of its time."""
 
@@ -74,8 +74,8 @@ class Look(NamedTuple):
 class Memory:
     """The last looks at the files of one folder, kept in a file of the index's folder."""
 
-    def __init__(self, path: Path, source: str) -> None:
-        self._path, self._source = path, source
+    def __init__(self, index: Path, source: str) -> None:
+        self._path, self._source = index / LOOKS, source
         self._looks = dict(self._load())
 
     def get(self, name: str) -> Look | None:
