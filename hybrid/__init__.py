@@ -22,7 +22,7 @@ from hybrid.branches import (
 from hybrid.branches.bm25 import FieldWeights
 from hybrid.branches.feedback import RM3
 from hybrid.branches.passages import Passages
-from hybrid.corpus import Columns, Reading, ReadReport, Skipped, read, read_qrels, read_queries
+from hybrid.corpus import Columns, Reading, ReadReport, Skipped, read, read_export, read_qrels, read_queries
 from hybrid.encoders import load as load_encoder
 from hybrid.encoders import register as register_encoder
 from hybrid.encoders.caching import EmbeddingCache, RedisCache, SQLiteCache
@@ -120,10 +120,11 @@ from hybrid.version import __version__
 
 __all__ = [
     # an index
-    "create", "open", "HybridIndex", "Stats", "sync", "watch", "SyncReport", "MergePolicy",
+    "create", "open", "restore", "HybridIndex", "Stats", "sync", "watch", "SyncReport", "MergePolicy",
     "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
-    "read", "Reading", "ReadReport", "Skipped", "Columns", "read_queries", "read_qrels", "Document", "Query",
+    "read", "Reading", "ReadReport", "Skipped", "Columns", "read_export", "read_queries", "read_qrels",
+    "Document", "Query",
     "NearDuplicates", "Duplicate",
     "split", "Passages", "Recursive", "Headings", "Sentences", "Fixed", "Code", "Semantic", "Nested", "Words",
     # results

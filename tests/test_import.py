@@ -28,7 +28,10 @@ COMMANDS = (
     "optimize",
     "verify",
     "repair",
+    "backup",
+    "restore",
     "export",
+    "import",
     "models",
 )
 

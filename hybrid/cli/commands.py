@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import gzip
 import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal
 
 import hybrid
 from hybrid.cli import show
 from hybrid.cli.evaluating import evaluate_runs
 from hybrid.cli.files import sync_folder
 from hybrid.cli.mending import repair_index, verify_index
+from hybrid.cli.moving import backup, export, import_, restore
 from hybrid.cli.progress import progress_bars
 from hybrid.cli.tables import table
 from hybrid.cli.tuning import diagnose_index, tune_index
@@ -139,18 +139,6 @@ def optimize(options: argparse.Namespace) -> None:
     )
 
 
-def export(options: argparse.Namespace) -> None:
-    """``hybrid export INDEX``."""
-    with hybrid.open(options.index, check_encoders=False) as index:
-        if options.output == "-":
-            _write_documents(index, sys.stdout)
-            return
-        opened = gzip.open if options.output.endswith(".gz") else open
-        with opened(options.output, "wt", encoding="utf-8") as file:
-            _write_documents(index, file)
-        show.line(f"{show.count(len(index), 'document')} in {options.output}")
-
-
 def models(options: argparse.Namespace) -> None:
     """``hybrid models``."""
     from hybrid.encoders.families import as_markdown, families
@@ -164,19 +152,6 @@ def models(options: argparse.Namespace) -> None:
             for f in families()
         ]
         table(head, rows)
-
-
-def _write_documents(index: hybrid.HybridIndex, file: TextIO) -> None:
-    for document in index.documents():
-        record: dict[str, Any] = {"_id": document.id, "title": document.title, "text": document.text}
-        if document.metadata:
-            record["metadata"] = document.metadata
-        if document.vectors:
-            record["vectors"] = {
-                name: vector if isinstance(vector, dict) else vector.tolist()
-                for name, vector in document.vectors.items()
-            }
-        file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _opened(options: argparse.Namespace) -> hybrid.HybridIndex:
@@ -219,6 +194,9 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "optimize": optimize,
     "verify": verify_index,
     "repair": repair_index,
+    "backup": backup,
+    "restore": restore,
     "export": export,
+    "import": import_,
     "models": models,
 }

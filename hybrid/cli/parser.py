@@ -137,16 +137,35 @@ def _keeping(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     verify.epilog = "The exit code is 0 if every answer can be trusted, 1 if something is damaged."
     repair = _command(commands, "repair", "take what is damaged out of an index, and build again what can be")
     repair.add_argument("--json", action="store_true", help="print JSON, for programs")
-    export = _command(commands, "export", "write every document as JSONL")
+    _moving(commands)
+    models = _command(commands, "models", "list the models that need no configuration", index=False)
+    models.add_argument("--markdown", action="store_true", help="print the page docs/models.md")
+
+
+def _moving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    backup = _command(commands, "backup", "copy an index, also while it is being changed, and check the copy")
+    backup.add_argument("target", metavar="TARGET", help="a folder without an index")
+    backup.add_argument("--link", action="store_true", help="link files instead of copying (one disk only)")
+    restore = _command(commands, "restore", "make an index of a backup")
+    restore.add_argument("backup", metavar="BACKUP", help="the folder of the backup, which stays")
+    restore.add_argument("--overwrite", action="store_true", help="replace an index that is there")
+    export = _command(commands, "export", "write every document as JSONL or Parquet")
     export.add_argument(
         "-o",
         "--output",
         default="-",
         metavar="FILE",
-        help="a .jsonl or .jsonl.gz file (default: -, standard output)",
+        help="a .jsonl, .jsonl.gz or .parquet file (default: -, JSONL on standard output)",
     )
-    models = _command(commands, "models", "list the models that need no configuration", index=False)
-    models.add_argument("--markdown", action="store_true", help="print the page docs/models.md")
+    export.add_argument(
+        "--vectors",
+        choices=["needed", "all", "none"],
+        default="needed",
+        help="those that no model can make again (default), all that are kept, or none",
+    )
+    import_ = _command(commands, "import", "add the documents of an export, with their vectors")
+    import_.add_argument("file", metavar="FILE", help="a .jsonl, .jsonl.gz or .parquet file of hybrid export")
+    import_.add_argument("--update", action="store_true", help="replace documents whose ids are there")
 
 
 def _seconds(text: str) -> float:

@@ -7,6 +7,7 @@ Known keys:
 ``title``               optional string
 ``metadata``            optional object
 ``vectors``             optional object: branch name -> ready-made vector
+``_expires``            optional number: when the document expires, in seconds since 1970
 
 Every other key becomes metadata.
 """
@@ -22,7 +23,7 @@ from hybrid.types import Document
 
 ID_KEYS = ("_id", "id")
 TEXT_KEYS = ("text", "contents")
-KNOWN_KEYS = frozenset((*ID_KEYS, *TEXT_KEYS, "title", "metadata", "vectors"))
+KNOWN_KEYS = frozenset((*ID_KEYS, *TEXT_KEYS, "title", "metadata", "vectors", "_expires"))
 MAX_DEPTH = 64
 """How deeply metadata may be nested."""
 
@@ -53,7 +54,11 @@ def to_document(mapping: Mapping[str, Any], where: str) -> Document:
         )
     text = "" if key is None else to_text(mapping[key], key, where)
     title = to_text(mapping.get("title", ""), "title", where)
-    return Document(identifier, text, title, _metadata(mapping, where), _object(mapping, "vectors", where))
+    metadata, vectors = _metadata(mapping, where), _object(mapping, "vectors", where)
+    expires = mapping.get("_expires")
+    if expires is not None and (isinstance(expires, bool) or not isinstance(expires, int | float)):
+        raise CorpusError(f"{where}: '_expires' is {_described(expires)}; give seconds since 1970")
+    return Document(identifier, text, title, metadata, vectors, expires=expires)
 
 
 def to_id(mapping: Mapping[str, Any], where: str) -> str:

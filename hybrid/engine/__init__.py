@@ -4,6 +4,7 @@ from hybrid.engine.cloning import clone
 from hybrid.engine.completing import Completed, complete, complete_stages
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
+from hybrid.engine.moving import restore
 from hybrid.engine.opening import create, open
 from hybrid.engine.repairing import Repair, repair
 from hybrid.engine.result import Hit, PassageHit, Result
@@ -34,6 +35,7 @@ __all__ = [
     "complete_stages",
     "create",
     "open",
+    "restore",
     "repair",
     "verify",
     "open_or_create",

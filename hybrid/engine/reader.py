@@ -11,6 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from hybrid.branches import Branch
+from hybrid.corpus import write_export
+from hybrid.engine import moving
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
@@ -223,6 +225,33 @@ class Reader:
     def verify(self, *, deep: bool = False) -> Verification:
         """Check the folder's newest generation, every byte of it; see `hybrid.verify`."""
         return verify(self.path, deep=deep)
+
+    def backup(self, target: str | Path, *, link: bool = False) -> int:
+        """Copy the generation that is being searched into a folder without an index; return its number.
+
+        A writer may go on meanwhile. Every byte of the copy is checked and on the disk when this returns; if
+        anything fails, nothing is left behind. The copy is an index of its own, on any machine. ``link``: on
+        one file system, link files instead of copying them, at no cost (which does not help against a disk
+        that fails). `hybrid.restore` puts a backup back.
+
+        Raises:
+            IndexExistsError: there is an index in the folder.
+            StorageError: the system refused.
+        """
+        return moving.backup(self._store, target, link=link)
+
+    def export(self, path: str | Path, vectors: moving.Vectors = "needed") -> int:
+        """Write every live document to a .jsonl, .jsonl.gz or .parquet file; return how many.
+
+        ``vectors``: "needed" are those that no model can make again, "all" those of every branch as they are
+        kept, so that another index need not encode anything. `hybrid.read_export` reads the file.
+        """
+        return write_export(self.exported(vectors), path)
+
+    def exported(self, vectors: moving.Vectors = "needed") -> Iterator[Document]:
+        """Iterate over what `export` writes."""
+        described = self._store.settings["encoders"]
+        return moving.exported(self._store.snapshot, self._pipeline, described, vectors)
 
     def close(self) -> None:
         """Let go of the folder (and of the writer's lock). Results already returned stay valid."""

@@ -4,6 +4,7 @@ from hybrid.index.catalog import FORMAT_VERSION
 from hybrid.index.cloning import clone_folder
 from hybrid.index.documents import DocumentRows, check_documents
 from hybrid.index.filters import parse_filter
+from hybrid.index.moving import copy_index
 from hybrid.index.rows import HeldRows, Merging, Rows, RowType
 from hybrid.index.segment import Segment, SegmentInfo, SegmentWriter
 from hybrid.index.snapshot import Mask, SegmentView, Snapshot
@@ -29,5 +30,6 @@ __all__ = [
     "Transaction",
     "check_documents",
     "clone_folder",
+    "copy_index",
     "parse_filter",
 ]

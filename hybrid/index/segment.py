@@ -151,7 +151,7 @@ class SegmentWriter:
             self.path.unlink(missing_ok=True)
 
     def _write(self, data: bytes | memoryview) -> None:
-        """Write all of ``data`` (the system may take it in pieces)."""
+        """Write all of ``data``."""
         if self._fd < 0:
             raise ValueError(f"the segment {self.path} is closed")
         view = memoryview(data)
@@ -182,7 +182,7 @@ class SegmentWriter:
 class Segment:
     """An open segment file: a read-only mapping from names to arrays that lie in one mmap.
 
-    Arrays stay valid as long as anything refers to them, even after the file was unlinked. Thread-safe.
+    Arrays stay valid as long as anything refers to them, even after unlinking. Thread-safe.
     """
 
     def __init__(self, path: Path, memory: mmap.mmap, entries: dict[str, Entry], info: SegmentInfo) -> None:
@@ -246,6 +246,11 @@ class Segment:
     def outdated(self) -> bool:
         """Whether its format is an older one than is written now."""
         return bool(HEADER.unpack_from(self._memory)[1] < SEGMENT_VERSION)
+
+    @property
+    def content(self) -> mmap.mmap:
+        """The bytes of the file."""
+        return self._memory
 
     def names(self) -> list[str]:
         """Return the names of all arrays, in the order in which they were written."""

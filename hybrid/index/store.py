@@ -23,7 +23,6 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from hybrid.errors import (
@@ -144,8 +143,7 @@ class Store:
     ) -> Iterator[Store]:
         """Create an index for the length of a ``with`` block, which makes its first commit.
 
-        At a normal exit the store stays open. An exception closes it, so that without a commit
-        everything is as it was before.
+        At a normal exit the store stays open. After an exception all is as it was before.
         """
         store = cls.create(path, settings, overwrite=overwrite)
         try:
@@ -158,7 +156,7 @@ class Store:
     def open(
         cls, path: str | os.PathLike[str], *, mode: Literal["r", "w"] = "r", verify: bool = False
     ) -> Store:
-        """Open an index for reading ("r") or for changing ("w"); ``verify`` reads and checks every byte.
+        """Open an index for reading ("r") or changing ("w"); ``verify`` checks every byte.
 
         Raises:
             NotAnIndexError: the folder holds no index.
@@ -186,13 +184,18 @@ class Store:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The settings of this generation (a copy)."""
+        """The generation's settings."""
         return dict(self._state.settings)
 
     @property
     def snapshot(self) -> Snapshot:
         """The generation that this store sees, without the documents that have expired."""
         return self._ages.now(self._snapshot)
+
+    @property
+    def state(self) -> State:
+        """What the catalogue holds of it."""
+        return self._state
 
     @property
     def pending(self) -> bool:
@@ -267,9 +270,7 @@ class Store:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     def publish(self, state: State, added: Sequence[Segment]) -> None:
