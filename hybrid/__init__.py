@@ -43,6 +43,7 @@ from hybrid.engine import (
     create,
     open,
     repair,
+    restore,
     sync,
     verify,
     watch,

@@ -50,13 +50,14 @@ def exported(
     """
     if vectors not in ("needed", "all", "none"):
         raise InputError(f"vectors is {vectors!r}; it is 'needed', 'all' or 'none'")
-    if vectors == "all" and pipeline.passages is not None:
-        raise InputError(
-            "vectors is 'all', and this index keeps vectors of passages, which no document can bring; "
-            "export without them"
-        )
     branches = [] if vectors == "none" else [*pipeline.stores]
     if vectors == "all":
+        cut = [branch.name for branch in branches if branch.takes_vectors and pipeline.passages_of(branch)]
+        if cut:
+            raise InputError(
+                f"vectors is 'all', and {', '.join(cut)} keeps vectors of passages, which no document can "
+                "bring; export without them, or from an index of a pipeline with passages=None"
+            )
         branches = [_without_model(branch, described) for branch in branches]
     return (_document(snapshot, docnum, branches) for docnum in snapshot.by_id())
 

@@ -68,7 +68,11 @@ def _linked(source: Path, target: Path) -> bool:
 
 
 def _checked(path: Path, source: Segment) -> Segment:
-    copy = Segment.open(path, verify=True)
+    try:
+        copy = Segment.open(path, verify=True)
+    except CorruptIndexError:
+        source.verify()  # the source is what should be named
+        raise
     if copy.info != source.info:
         raise CorruptIndexError(f"{path} is not what {source.path} was when it was opened")
     return copy

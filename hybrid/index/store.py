@@ -68,8 +68,7 @@ _ATTEMPTS = 20
 class Store:
     """An open index folder; make one with ``create`` or ``open``. A context manager.
 
-    ``snapshot`` is the generation that it sees: a reader's changes with ``refresh``, a writer's with
-    each commit. Snapshots taken never change, and outlive the store.
+    A reader's ``snapshot`` changes with ``refresh``, a writer's with each commit; those taken never change.
     """
 
     def __init__(
@@ -199,7 +198,7 @@ class Store:
 
     @property
     def pending(self) -> bool:
-        """Whether a new index still waits for its first commit."""
+        """Whether a new index waits for its first commit."""
         return self._committed is not self._state
 
     def refresh(self, accept: Callable[[Mapping[str, Any]], None] = lambda settings: None) -> bool:

@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -96,8 +97,12 @@ def test_a_damaged_index_is_not_backed_up(index, tmp_path):
     content[200] ^= 1
     index.close()
     path.write_bytes(content)
-    with hybrid.open(index.path) as reader, pytest.raises(hybrid.CorruptIndexError, match="does not match"):
+    with (
+        hybrid.open(index.path) as reader,
+        pytest.raises(hybrid.CorruptIndexError, match=path.name) as caught,
+    ):
         reader.backup(tmp_path / "backup")
+    assert str(index.path) in str(caught.value)
     assert not (tmp_path / "backup").exists()
 
 
@@ -122,7 +127,7 @@ def test_a_backup_while_the_index_changes_is_one_of_its_states(index, tmp_path):
             generation = (index if n % 2 else reader).backup(target)
             with hybrid.open(target) as copy:
                 assert copy.generation == generation
-                assert len([id for id in (d.id for d in copy.documents()) if id >= "d100"]) in (0, 1, 2)
+                assert sum(len(d.id) > 3 for d in copy.documents()) in (0, 1, 2)
                 assert len(hits(copy)) == len(copy)
     finally:
         stop.set()
@@ -196,11 +201,11 @@ def test_a_damaged_backup_changes_nothing(index, tmp_path):
 def test_a_full_disk_leaves_no_backup(index, tmp_path, monkeypatch):
     opened = []
 
-    def full(path, **options):
+    def full(path, source):
         opened.append(path)
         if len(opened) == 2:
             raise OSError(28, "No space left on device")
-        return Segment.__dict__["open"].__func__(Segment, path, **options)
+        return Segment.open(path)
 
     monkeypatch.setattr("hybrid.index.moving._checked", full)
     with pytest.raises(hybrid.StorageError, match="No space left"):
@@ -227,7 +232,7 @@ def test_an_index_can_be_moved(index, tmp_path):
 def test_an_export_is_taken_in_as_it_was(index, tmp_path, name):
     assert index.export(tmp_path / name) == len(index) == 12
     found = [*hybrid.read_export(tmp_path / name)]
-    assert found == [*index.documents()] or name.endswith("x")
+    assert [replace(d, expires=None) for d in found] == [replace(d, expires=None) for d in index.documents()]
     assert [d.expires for d in found].count(4_102_444_800) == 1
     with hybrid.create(tmp_path / "second", found, PIPELINE) as second:
         assert hits(second) == hits(index)
@@ -235,19 +240,20 @@ def test_an_export_is_taken_in_as_it_was(index, tmp_path, name):
         assert second.get("d12").expires == datetime(2100, 1, 1, tzinfo=UTC)
 
 
+class Encoder:
+    dimension, normalized = 2, False
+
+    def fingerprint(self):
+        return {"model": "lengths"}
+
+    def encode_documents(self, texts, progress=None):
+        return hybrid.DenseBatch(np.float32([[len(text), 1] for text in texts]), np.zeros(len(texts), bool))
+
+    encode_queries = encode_documents
+
+
 def test_vectors_that_a_model_made_can_be_exported(tmp_path):
-    class Encoder:
-        dimension, normalized = 2, False
-
-        def fingerprint(self):
-            return {"model": "lengths"}
-
-        def encode_documents(self, texts, progress=None):
-            return hybrid.DenseBatch(np.float32([[len(text), 1] for text in texts]))
-
-        encode_queries = encode_documents
-
-    pipeline = hybrid.Pipeline(branches=[hybrid.Dense(model="lengths")])
+    pipeline = hybrid.Pipeline(branches=[hybrid.Dense(model="lengths")], passages=None)
     texts = [{"id": "a", "text": "aaa"}, {"id": "b", "text": "bb"}]
     with hybrid.create(
         tmp_path / "index", texts, pipeline, encoders={"lengths": Encoder()}, cache="off"
@@ -266,12 +272,10 @@ def test_vectors_that_a_model_made_can_be_exported(tmp_path):
 
 
 def test_vectors_of_passages_cannot_be_exported(tmp_path):
-    pipeline = hybrid.Pipeline(
-        branches=[hybrid.BM25(analyzer="simple")], passages=hybrid.Passages(hybrid.Recursive(4))
-    )
-    with hybrid.create(
-        tmp_path / "index", [{"id": "a", "text": "one two three. four five six."}], pipeline
-    ) as index:
+    pipeline = hybrid.Pipeline(branches=[hybrid.Dense(model="lengths")])  # cuts long documents
+    texts = [{"id": "a", "text": "one two three. four five six."}]
+    options = {"encoders": {"lengths": Encoder()}, "cache": "off"}
+    with hybrid.create(tmp_path / "index", texts, pipeline, **options) as index:
         with pytest.raises(hybrid.InputError, match="passages"):
             index.export(tmp_path / "x.jsonl", vectors="all")
         assert index.export(tmp_path / "x.jsonl") == 1
