@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hybrid.branches import Branch
 from hybrid.corpus import write_export
-from hybrid.engine import moving
+from hybrid.engine import moving, pages
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
@@ -47,6 +47,7 @@ class Reader:
         self._encoders = encoders
         self._rerankers = dict(rerankers)
         self._writing = threading.RLock()
+        self._pins = pages.Pins()
 
     @property
     def path(self) -> Path:
@@ -110,21 +111,44 @@ class Reader:
         fusion: Fusion | None = None,
         strict: bool = False,
         deadline: float | None = None,
+        cursor: str | None = None,
     ) -> Result:
-        """Return the ``k`` best documents.
+        """Return the ``k`` best documents, or with the ``cursor`` of a result, the next ``k``.
 
         ``where`` filters by metadata, inside every branch (see `hybrid.index.filters`).
         ``branches`` searches only some of the pipeline's, ``fusion`` fuses differently. A branch or
         a reranker that fails is left out and named in ``result.degraded``; with ``strict`` it is an
         error instead. So is one that has not ended within ``deadline`` seconds of the call.
 
+        Pages never repeat or skip a document while the index changes. All but ``k``, ``strict`` and
+        ``deadline`` must be as for the first page; a later page is always strict. Documents that expire
+        meanwhile are missing from their page.
+
         Raises:
             InputError: the query, k, the filter, a branch's name or the deadline is wrong.
+            CursorError: the cursor is none of this index and query, or its generation is gone.
             BranchError: every branch failed, or one under ``strict``.
         """
-        limit = Deadline(deadline)
-        search = self._search(query, self._variant(branches, fusion), where, strict, deadline=limit)
-        return search.run(checked_k(k))
+        limit, k, pipeline = Deadline(deadline), checked_k(k), self._variant(branches, fusion)
+        asked = pages.Asked(checked_query(query, self._pipeline), pipeline, where, fusion)
+
+        def run(n: int, pinned: pages.Pinned, strict: bool) -> Result:
+            return self._search(query, pipeline, where, strict, pinned.snapshot, deadline=limit).run(n)
+
+        if cursor is None:
+            pinned = pages.current(self._store)
+            return pages.with_cursor(run(k, pinned, strict), k, self._pins, pinned, asked)
+        pinned, place = self._pins.find(cursor, asked.digest(), self._store)
+        result = pages.page(lambda n: run(n, pinned, True), place, k)
+        result = pages.with_cursor(result, k, self._pins, pinned, asked, place)
+        return pages.alive(result, pinned.snapshot)
+
+    def pages(self, query: str | Query, k: int = 10, **options: Any) -> Iterator[Result]:
+        """Iterate over results of ``k`` hits each, until all documents found were seen.
+
+        ``options`` are `search`'s.
+        """
+        return pages.following(lambda cursor: self.search(query, k, **options, cursor=cursor))
 
     def search_many(
         self,

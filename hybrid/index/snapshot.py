@@ -116,6 +116,10 @@ class Snapshot:
         """Return the generations whose commits wrote documents, in the order given."""
         return [int(rows.lives.versions[ordinal]) for rows, ordinal in self._located(docnums)]
 
+    def gone(self, docnums: Docnums, time: int) -> list[bool]:
+        """Return which documents have expired at a time (seconds since 1970), in the order given."""
+        return [bool(rows.lives.expires[ordinal] <= time) for rows, ordinal in self._located(docnums)]
+
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""
         wanted = np.asarray(docnums, np.int64)
