@@ -5,9 +5,9 @@
 For each chunker an index of the bundled model and BM25 is built; each way of putting passages' scores
 together is then measured on the test judgements: each branch alone, fused at the default alpha and at others
 (shown to see the shape, not chosen from), and with the weights that `hybrid.evaluation.tune` chooses, whose
-figure is held out by cross-validation (BM25's k1 and b as they are), and, where asked for, with those that it chooses without judgements
-(which encodes changed documents: slow for long ones). "whole" cuts nothing, "long" what is longer than the
-model reads, for the model; the others cut every document for every branch.
+figure is held out by cross-validation (BM25's k1 and b as they are), and, where asked for, with those that it
+chooses without judgements (which encodes changed documents: slow for long ones). "whole" cuts nothing, "long"
+what is longer than the model reads, for the model; the others cut every document for every branch.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def measured(
 
 
 def scores(index: Any, queries: list[tuple[str, str]], qrels: Any, unjudged: bool) -> dict[str, Any]:
-    """Return the figures of one open index: every branch asks every query once, and fusions are array work."""
+    """Return the figures of one open index; every branch answers every query once."""
     completed = evaluation.Scores.of(index, queries, qrels)
 
     def mean(columns: tuple[int, ...], fusion: Any = None) -> float:
