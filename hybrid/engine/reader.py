@@ -21,6 +21,7 @@ from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
+from hybrid.engine.vectors import dense_branch, document_vectors, query_vector
 from hybrid.engine.verifying import verify
 from hybrid.errors import InputError
 from hybrid.fusion import Fusion
@@ -28,7 +29,7 @@ from hybrid.index import Snapshot, Store
 from hybrid.index.checking import Verification
 from hybrid.pipeline import Pipeline
 from hybrid.threads import parallel
-from hybrid.types import Document, Progress, Query, Reranker
+from hybrid.types import Document, Floats, Progress, Query, Reranker
 
 
 class Reader:
@@ -96,10 +97,41 @@ class Reader:
         snapshot = self._store.snapshot
         return snapshot.versions([snapshot.docnum(checked_id(id))])[0]
 
-    def documents(self) -> Iterator[Document]:
-        """Iterate over the live documents in order of their ids, as they would have to be added again."""
+    def documents(self, where: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """Iterate over documents in order of their ids, as they would have to be added again.
+
+        With a filter, over those that it lets through.
+        """
         snapshot = self._store.snapshot
-        return (self._document(snapshot, docnum) for docnum in snapshot.by_id())
+        return (self._document(snapshot, docnum) for docnum in snapshot.eligible(where))
+
+    def ids(self, where: Mapping[str, Any] | None = None) -> list[str]:
+        """Return the ids of the documents that a filter lets through, sorted; without one, of all."""
+        snapshot = self._store.snapshot
+        return snapshot.ids(list(snapshot.eligible(where)))
+
+    def count(self, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many documents a filter lets through; without one, how many there are."""
+        return self._store.snapshot.mask(where).count
+
+    def vectors(self, ids: Sequence[str], branch: str | None = None) -> Floats:
+        """Return the vectors of documents as a dense branch keeps them: float32, shape (ids, d).
+
+        ``branch`` may be left out if the pipeline has one dense branch only. A document that was cut because
+        it is long has the vector of its first passage.
+
+        Raises:
+            NotFoundError: an id is not in the index.
+            PipelineError: there is no such branch, or its vectors are those of passages.
+        """
+        wanted = list(map(checked_id, checked_list("ids", ids)))
+        found = dense_branch(self._pipeline, branch)
+        return document_vectors(self._store.snapshot, self._pipeline, found, wanted)
+
+    def embed(self, query: str | Query, branch: str | None = None) -> Floats:
+        """Return what a dense branch (see `vectors`) compares documents with: float32, shape (d,)."""
+        asked = checked_query(query, self._pipeline)
+        return query_vector(dense_branch(self._pipeline, branch), asked, self._encoders)
 
     def search(
         self,

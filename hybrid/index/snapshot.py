@@ -171,6 +171,11 @@ class Snapshot:
 
         return (docnum for _, docnum in heapq.merge(*map(numbered, self.segments)))
 
+    def eligible(self, where: Mapping[str, Any] | None) -> Iterator[int]:
+        """Iterate over the docnums of what a filter lets through, in order of the documents' ids."""
+        mask = self.mask(where)
+        return (docnum for docnum in self.by_id() if mask.lets_through(self, docnum))
+
     def docnums(self) -> Docnums:
         """Return the docnums of all live documents, ascending."""
         parts = [live_ordinals(view) + view.base for view in self.segments]
