@@ -1,13 +1,14 @@
 """Measure reading and cutting, in MB of text a second; our chunkers beside LangChain's and chonkie's.
 
-    python eval/reading.py --data FOLDER [--what reading splitting] [--size 4] [--rounds 3] [-o FILE]
+    python eval/reading.py --data FOLDER [--what reading splitting] [--units …] [--size 4] [--rounds 3] [-o FILE]
 
 Texts: the documents of win32-docs (its passages put together again), and the source files of the running
-Python's standard library, ``--size`` MB of each. Splitters cut them into passages of at most 1,000 characters,
-200 words, or 254 tokens of MiniLM, without overlap: the same texts, limits and tokenizer for all, one
-thread, each in a process of its own, the peers in their own environment (`peers/environments.py`); processes
-take turns, and the median of the rounds is told, with how many passages there are, how many are over the
-limit, and how many characters of the texts are in none. Formats are written from the first of these texts.
+Python's standard library, ``--size`` MB of each. Splitters cut them into passages of at most 1,000
+characters, 200 words, or 254 tokens of MiniLM, without overlap: the same texts, limits and tokenizer for all,
+one thread, each in a process of its own, the peers in their own environment (`peers/environments.py`).
+Processes take turns, and the median of the rounds is told, with how many passages there are, how many are
+over the limit, and how many characters of the texts are in none. Formats are written from the first of these
+texts.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ def main() -> None:
     parser.add_argument(
         "--what", nargs="+", choices=["reading", "splitting"], default=["reading", "splitting"]
     )
+    parser.add_argument("--units", nargs="+", choices=[*LIMITS], default=[*LIMITS])
     parser.add_argument("--size", type=float, default=4, help="MB of text of each kind (default 4)")
     parser.add_argument("--rounds", type=int, default=3, help="(default 3)")
     parser.add_argument("-o", "--out", type=Path, help="the file for the results, added to what it holds")
@@ -87,7 +89,7 @@ def measure(options: argparse.Namespace) -> None:
             cuts = [
                 ["split", way, unit, str(work / f"{name}.json")]
                 for name in sets
-                for unit in LIMITS
+                for unit in options.units
                 for way in WAYS
             ]
             tasks = cuts + (jobs if "reading" in options.what else [])
