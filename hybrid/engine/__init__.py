@@ -11,11 +11,13 @@ from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.retrieve import Retrieved
 from hybrid.engine.stats import Stats
 from hybrid.engine.syncing import SyncReport
+from hybrid.engine.together import Ask, search_together
 from hybrid.engine.verifying import verify
 from hybrid.engine.watching import open_or_create, sync, watch
 from hybrid.index.checking import Finding, Verification
 
 __all__ = [
+    "Ask",
     "BranchPart",
     "Completed",
     "Explanation",
@@ -41,4 +43,5 @@ __all__ = [
     "open_or_create",
     "sync",
     "watch",
+    "search_together",
 ]

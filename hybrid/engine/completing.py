@@ -6,7 +6,7 @@ Fusing is cheap and searching is not. Whoever wants to try many fusions asks for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,15 +48,16 @@ def complete(
     queries: Sequence[str | Query],
     branches: Sequence[Branch] | None = None,
     depth: int = 200,
+    where: Mapping[str, Any] | None = None,
 ) -> list[Completed]:
     """Return every query's candidates: the union of the branches' best ``depth``, scored by each branch.
 
     ``branches``: the pipeline's, or others that the index can serve; several may have one name, such
     as BM25 with other parameters. Normalisers may read up to `TOP` scores. Queries are completed side
-    by side, over one snapshot.
+    by side, over one snapshot; ``where`` filters by metadata, as in a search.
 
     Raises:
-        InputError: a query or the depth is wrong.
+        InputError: a query, the depth or the filter is wrong.
         BranchError: a branch failed.
     """
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
@@ -69,7 +70,7 @@ def complete(
     for branch in chosen:
         if _way(branch) not in encoded:
             encoded[_way(branch)] = branch.encode_queries(asked, encoders)
-    mask = snapshot.mask(None)
+    mask = snapshot.mask(where)
 
     def one(n: int) -> Completed:
         sources = [
