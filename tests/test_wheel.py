@@ -57,7 +57,8 @@ def test_it_holds_the_package_alone(wheel: zipfile.ZipFile, info: str) -> None:
 def test_it_holds_the_whole_package(wheel: zipfile.ZipFile) -> None:
     sources = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hybrid").rglob("*.py")}
     packed = {name for name in wheel.namelist() if name.startswith("hybrid/")}
-    assert packed == sources | {"hybrid/py.typed", "hybrid/encoders/families/models.toml"}
+    page = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hybrid" / "server" / "page").iterdir()}
+    assert packed == sources | page | {"hybrid/py.typed", "hybrid/encoders/families/models.toml"}
 
 
 def test_it_holds_the_licence(wheel: zipfile.ZipFile, info: str, metadata: Message) -> None:

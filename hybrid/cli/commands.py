@@ -5,22 +5,23 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import itertools
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import hybrid
 from hybrid.cli import show
+from hybrid.cli.arguments import parsed_where
 from hybrid.cli.evaluating import evaluate_runs
 from hybrid.cli.files import sync_folder
 from hybrid.cli.mending import repair_index, verify_index
 from hybrid.cli.moving import backup, export, import_, restore
 from hybrid.cli.progress import progress_bars
+from hybrid.cli.prompt import Prompt
+from hybrid.cli.serving import make_key, serve_assistant_over, serve_indexes
 from hybrid.cli.tables import table
 from hybrid.cli.tuning import diagnose_index, tune_index
-from hybrid.errors import FilterError, InputError
 from hybrid.types import Progress
 
 _RUN_BATCH = 64
@@ -56,14 +57,19 @@ def delete(options: argparse.Namespace) -> None:
     """``hybrid delete INDEX ID...`` or ``hybrid delete INDEX --where JSON``."""
     missing: Literal["error", "ignore"] = "ignore" if options.missing_ok else "error"
     with hybrid.open(options.index, "w", check_encoders=False) as index:
-        count = index.delete(options.ids or None, where=_where(options), missing=missing)
+        count = index.delete(options.ids or None, where=parsed_where(options.where), missing=missing)
         show.line(f"{show.count(count, 'document')} deleted; {len(index):,} left")
 
 
 def search(options: argparse.Namespace) -> None:
-    """``hybrid search INDEX QUERY``."""
+    """``hybrid search INDEX [QUERY]``; without a query, a prompt."""
     with _opened(options) as index:
-        result = index.search(options.query, options.k, _where(options), branches=_branches(options))
+        if options.query is None:
+            Prompt(index, options).run()
+            return
+        result = index.search(
+            options.query, options.k, parsed_where(options.where), branches=_branches(options)
+        )
         explanations = [result.explain(hit.rank) for hit in result] if options.explain else None
         if options.json:
             show.result_json(result, explanations)
@@ -105,7 +111,7 @@ def _run_lines(
         batch = queries[start : start + _RUN_BATCH]
         texts = [text for _, text in batch]
         results = index.search_many(
-            texts, options.k, _where(options), branches=_branches(options), strict=True
+            texts, options.k, parsed_where(options.where), branches=_branches(options), strict=True
         )
         yield [
             show.run_line(qid, hit, tag)
@@ -168,18 +174,6 @@ def _branches(options: argparse.Namespace) -> list[str] | None:
     return None if options.branches is None else [name.strip() for name in options.branches.split(",")]
 
 
-def _where(options: argparse.Namespace) -> Mapping[str, Any] | None:
-    if options.where is None:
-        return None
-    try:
-        where = json.loads(options.where)
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise FilterError(f"--where is not JSON: {error}; write it as '{{\"year\": 2024}}'") from error
-    if not isinstance(where, dict):
-        raise InputError(f"--where is {options.where}; a JSON object is needed, such as '{{\"year\": 2024}}'")
-    return where
-
-
 COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "create": create,
     "add": add,
@@ -199,4 +193,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], None]] = {
     "export": export,
     "import": import_,
     "models": models,
+    "serve": serve_indexes,
+    "mcp": serve_assistant_over,
+    "key": make_key,
 }

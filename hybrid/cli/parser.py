@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _searching(commands)
     _evaluating(commands)
     _keeping(commands)
+    _serving(commands)
     return parser
 
 
@@ -78,7 +79,7 @@ def _syncing(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
 
 def _searching(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     search = _command(commands, "search", "search an index")
-    search.add_argument("query", metavar="QUERY", help="what to search for")
+    search.add_argument("query", metavar="QUERY", nargs="?", help="what to search for (default: a prompt)")
     search.add_argument("-k", type=_positive, default=10, metavar="N", help="how many hits (default 10)")
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
     search.add_argument("--json", action="store_true", help="print JSON, for programs")
@@ -176,6 +177,36 @@ def _seconds(text: str) -> float:
     if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
     return number
+
+
+def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    serve = _command(commands, "serve", "serve indexes over HTTP, with a page to search them", index=False)
+    serve.add_argument("index", metavar="INDEX", nargs="+", help="an index's folder, or NAME=FOLDER")
+    serve.add_argument("--host", metavar="H", help="the address to listen on (default 127.0.0.1)")
+    serve.add_argument("--port", type=int, metavar="N", help="the port (default 8080; 0: any that is free)")
+    serve.add_argument("--write", action="store_true", help="let callers change the indexes")
+    serve.add_argument("--keys", metavar="FILE", help="the keys that callers need (`hybrid key` makes them)")
+    serve.add_argument("--rate", type=float, metavar="N", help="requests a second of a caller (default: any)")
+    serve.add_argument("--queue", type=_positive, metavar="N", help="searches that may wait (default 256)")
+    serve.add_argument("--deadline", type=float, metavar="S", help="seconds a search may take (default 10)")
+    serve.add_argument("--slow", type=float, metavar="S", help="seconds a client may dawdle (default 15)")
+    serve.add_argument("--connections", type=_positive, metavar="N", help="at most (default 1000)")
+    serve.add_argument(
+        "--allow-host", metavar="H", action="append", default=[], help="a further name of this server"
+    )
+    serve.add_argument(
+        "--allow-origin",
+        metavar="URL",
+        action="append",
+        default=[],
+        help="whose pages may ask (CORS)",
+    )
+    mcp = _command(commands, "mcp", "give indexes to an assistant as tools (MCP, over stdio)", index=False)
+    mcp.add_argument("index", metavar="INDEX", nargs="+", help="an index's folder, or NAME=FOLDER")
+    key = _command(commands, "key", "make a key for a server's callers, and show it once", index=False)
+    key.add_argument("name", metavar="NAME", help="whose key it is")
+    key.add_argument("--role", choices=("read", "write"), default="read", help="(default read)")
+    key.add_argument("--file", metavar="FILE", required=True, help="the file of keys to add it to")
 
 
 def _positive(text: str) -> int:

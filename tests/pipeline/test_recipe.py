@@ -86,7 +86,6 @@ best = 1
 aggregate = "mean"
 words = 200
 cut = "long"
-context = 0
 
 [passages.chunker]
 type = "recursive"
@@ -163,7 +162,6 @@ def test_plain_values() -> None:
             "aggregate": "mean",
             "words": 200,
             "cut": "long",
-            "context": 0,
         },
     }
 
