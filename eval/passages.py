@@ -5,9 +5,9 @@
 For each chunker an index of the bundled model and BM25 is built; each way of putting passages' scores
 together is then measured on the test judgements: each branch alone, fused at the default alpha and at others
 (shown to see the shape, not chosen from), and with the weights that `hybrid.evaluation.tune` chooses, whose
-figure is held out by cross-validation, and, where asked for, with those that it chooses without judgements
-(which encodes changed documents: slow for long ones). "whole" cuts nothing, "long" what is longer than the
-model reads, for the model; the others cut every document for every branch.
+figure is held out by cross-validation (BM25's k1 and b as they are), and, where asked for, with those that it
+chooses without judgements (which encodes changed documents: slow for long ones). "whole" cuts nothing, "long"
+what is longer than the model reads, for the model; the others cut every document for every branch.
 """
 
 from __future__ import annotations
@@ -94,26 +94,21 @@ def measured(
 
 
 def scores(index: Any, queries: list[tuple[str, str]], qrels: Any, unjudged: bool) -> dict[str, Any]:
-    """Return the figures of one open index."""
+    """Return the figures of one open index; every branch answers every query once."""
+    completed = evaluation.Scores.of(index, queries, qrels)
 
-    def mean(**how: Any) -> float:
-        results = index.search_many([text for _, text in queries], k=10, **how)
-        run = {
-            key: {hit.id: hit.score for hit in result}
-            for (key, _), result in zip(queries, results, strict=True)
-        }
-        return round(
-            float(evaluation.evaluate(evaluation.Run("run", run), qrels, [MEASURE]).mean(MEASURE)), 4
-        )
+    def mean(columns: tuple[int, ...], fusion: Any = None) -> float:
+        return round(float(completed.measure([evaluation.Setting(columns, fusion, "")], MEASURE).mean()), 4)
 
-    found = {name: mean(branches=[name]) for name in ("bm25", "dense")}
-    found |= {f"alpha {alpha}": mean(fusion=hybrid.Weighted(alpha)) for alpha in ALPHAS}
-    tuned = evaluation.tune(index, queries, qrels, MEASURE)
+    found: dict[str, Any] = {"bm25": mean((0,)), "dense": mean((1,))}
+    found |= {f"alpha {alpha}": mean((0, 1), hybrid.Weighted(alpha)) for alpha in ALPHAS}
+    tuned = evaluation.tune(index, queries, qrels, MEASURE, grid=evaluation.Grid(k1=(), b=()))
     found |= {"tuned, held out": round(tuned.held_out, 4), "recipe": tuned.sentence}
     if unjudged:
         chosen = evaluation.tune_unjudged(index)
-        names = [branch.name for branch in chosen.pipeline.branches]
-        found["tuned without judgements"] = mean(branches=names, fusion=chosen.pipeline.fusion)
+        columns = tuple(n for n, weight in enumerate(chosen.weights.values()) if weight)
+        fusion = chosen.pipeline.fusion if len(columns) > 1 else None
+        found["tuned without judgements"] = mean(columns, fusion)
         found["recipe without judgements"] = chosen.sentence
     return found
 

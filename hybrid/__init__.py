@@ -53,6 +53,7 @@ from hybrid.errors import (
     ConflictError,
     CorpusError,
     CorruptIndexError,
+    CursorError,
     DocumentError,
     DuplicateIdError,
     EncoderError,
@@ -63,6 +64,7 @@ from hybrid.errors import (
     IndexExistsError,
     IndexLockedError,
     InputError,
+    LimitError,
     MissingDependencyError,
     NotAnIndexError,
     NotFoundError,
@@ -92,6 +94,7 @@ from hybrid.remote import Secret
 from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank
 from hybrid.rerankers import load as load_reranker
 from hybrid.rerankers import register as register_reranker
+from hybrid.rewriting import HyDE, MultiQuery
 from hybrid.text import Analyzer, Cleaning, analyzer, analyzer_names
 from hybrid.text.chunking import (
     Code,
@@ -132,7 +135,8 @@ __all__ = [
     "Result", "Hit", "PassageHit", "Retrieved", "Explanation", "BranchPart", "StagePart", "TermMatch",
     # pipelines
     "Pipeline", "read_recipe", "write_recipe", "parse_recipe", "format_recipe",
-    "Branch", "BM25", "FieldWeights", "RM3", "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
+    "Branch", "BM25", "FieldWeights", "RM3", "HyDE", "MultiQuery",
+    "Sparse", "Dense", "Multivector", "LuceneBM25", "LuceneImpact",
     "Analyzer", "analyzer", "analyzer_names", "Cleaning",
     "Flat", "Scan", "Tiered", "HNSW", "IVF", "SQ8", "PQ", "RaBitQ", "Binary",
     "Fusion", "Weighted", "RRF", "CombSUM", "CombMNZ", "CombMAX",
@@ -146,7 +150,8 @@ __all__ = [
     "EmbeddingCache", "SQLiteCache", "RedisCache", "Secret",
     # errors
     "HybridError", "InputError", "DocumentError", "DuplicateIdError", "CorpusError", "FilterError",
-    "PipelineError", "NotFoundError", "ConflictError", "EncoderError", "FingerprintError", "RemoteError",
+    "PipelineError", "NotFoundError", "ConflictError", "CursorError", "LimitError",
+    "EncoderError", "FingerprintError", "RemoteError",
     "PartialEncodingError", "BranchError", "StorageError",
     "NotAnIndexError", "IndexExistsError", "FormatError", "CorruptIndexError", "IndexLockedError",
     "ReadOnlyError", "MissingDependencyError",

@@ -8,6 +8,8 @@ Every error that this package raises on purpose is a ``HybridError``::
     │   │   └── DuplicateIdError an id appears twice, or is already in the index
     │   ├── CorpusError          a corpus file is malformed: names the file and the line
     │   ├── FilterError          a ``where`` filter is malformed
+    │   ├── CursorError          a cursor is unknown, altered, of something else, or expired
+    │   ├── LimitError           a value exceeds one of the index's `Limits`
     │   └── PipelineError        a pipeline or recipe is malformed
     ├── NotFoundError            an id is not in the index (also a KeyError)
     ├── ConflictError            a document does not have the version that a change expects
@@ -58,6 +60,14 @@ class CorpusError(InputError):
 
 class FilterError(InputError):
     """A ``where`` filter is malformed."""
+
+
+class CursorError(InputError):
+    """A cursor is none, was altered, belongs to another index or query, or its generation is gone."""
+
+
+class LimitError(InputError):
+    """A value exceeds one of the index's limits; the message names both."""
 
 
 class PipelineError(InputError):

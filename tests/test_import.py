@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = 420
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "onnxruntime", "onnx", "scipy", "rich")
-HEAVY += ("numba", "llvmlite")
+HEAVY += ("numba", "llvmlite", "langchain_core", "llama_index", "haystack")
 COMMANDS = (
     "create",
     "add",

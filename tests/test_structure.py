@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     for names in (
         "types batches errors ranking version threads values",
         "text corpus fusion kernels remote",
-        "index encoders",
+        "index encoders rewriting",
         "branches rerankers",
         "pipeline",
         "engine",

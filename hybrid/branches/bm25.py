@@ -63,7 +63,7 @@ def spelling(value: Analyzer) -> str | Analyzer:
 class Terms(NamedTuple):
     """An encoded query: its terms, and how the texts of the collection were cleaned, if that matters."""
 
-    terms: list[str]
+    terms: list[str] | dict[str, float]
     cleaning: Cleaning | None = None
 
 
@@ -159,6 +159,18 @@ class BM25:
         """Analyse queries into terms."""
         analyse_one = cast("Analyzer", self.analyzer).terms
         return [Terms(analyse_one(query.text), encoders.cleaning) for query in queries]
+
+    def mixed(self, queries: Sequence[tuple[Terms, float]]) -> Terms:
+        """Return one query for several with their shares: the terms of all, each counted by its shares."""
+        terms: dict[str, float] = {}
+        for query, share in queries:
+            for term, count in Counter(query.terms).items():
+                terms[term] = terms.get(term, 0.0) + share * count
+        return Terms({term: count for term, count in terms.items() if count > 0}, queries[0][0].cleaning)
+
+    def encode_written(self, texts: Sequence[str], encoders: Encoders) -> list[Terms]:
+        """Turn written passages into queries: their terms."""
+        return self.encode_queries([Query(text) for text in texts], encoders)
 
     def scorer(self, snapshot: Snapshot, query: Terms, mask: Mask) -> SparseScorer:
         """Return the BM25 scorer of one query's terms."""

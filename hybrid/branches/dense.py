@@ -189,6 +189,24 @@ class Dense:
         vectors = [given[n] if n in given else next(encoded) for n in range(len(queries))]
         return [DenseQuery(self._cut(vector), unit and self.truncate is None) for vector in vectors]
 
+    def mixed(self, queries: Sequence[tuple[DenseQuery, float]]) -> DenseQuery:
+        """Return one query for several with their shares: its scores are the weighted means of theirs."""
+        total = sum(share * query.vector.astype(np.float64) for query, share in queries)
+        return DenseQuery(np.asarray(total, np.float32), False)
+
+    def encode_written(self, texts: Sequence[str], encoders: Encoders) -> list[DenseQuery]:
+        """Turn written passages into queries: they are encoded as documents are."""
+        if self.model is None:
+            raise InputError(
+                f"the branch {self.name!r} has no model, so it cannot search for a written passage; give it "
+                "one, or leave rewrite out"
+            )
+        dimension, _ = self._space(encoders)
+        batch = encoders.dense(self.model).encode_documents(texts)
+        whose = [f"the written passage {text[:40]!r}" for text in texts]
+        vectors = self._usable(batch.vectors, dimension, False, whose)
+        return [DenseQuery(self._cut(vector), False) for vector in vectors]
+
     def scorer(self, snapshot: Snapshot, query: DenseQuery, mask: Mask) -> Scorer:
         """Return the exact scorer of one query vector."""
         return DenseScorer(snapshot, self.name, query.vector, query.unit, mask, as_index(self.index))

@@ -75,7 +75,9 @@ class RM3:
         return {term: weight for term, weight in _heaviest(found, len(found)).items() if weight > 0}
 
 
-def respelled(terms: Sequence[str], statistics: SparseStatistics, edits: int) -> dict[str, float]:
+def respelled(
+    terms: Sequence[str] | Mapping[str, float], statistics: SparseStatistics, edits: int
+) -> dict[str, float]:
     """Return words of the collection in the place of a query's, none of which it has.
 
     For each the nearest words within its allowed edits, the most frequent first, `SPELLINGS` at most, which

@@ -40,6 +40,10 @@ class Deadline:
         """How many seconds are left: below 0 if it is over, inf for never."""
         return self._at - time.monotonic()
 
+    def half(self) -> Deadline:
+        """Return the moment in the middle between now and this one; it may be over, too."""
+        return Deadline(None if self._seconds is None else max((self._at - time.monotonic()) / 2, 1e-9))
+
     def within(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, and raise what it raises.
 

@@ -92,9 +92,12 @@ class HybridIndex(Reader):
         fusion: Fusion | None = None,
         strict: bool = False,
         deadline: float | None = None,
+        cursor: str | None = None,
     ) -> Result:
         """Do what `search` does, without holding up the event loop."""
-        search = partial(self.search, branches=branches, fusion=fusion, strict=strict, deadline=deadline)
+        search = partial(
+            self.search, branches=branches, fusion=fusion, strict=strict, deadline=deadline, cursor=cursor
+        )
         import asyncio
 
         return await asyncio.to_thread(search, query, k, where)

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from hybrid.branches import Branch
 from hybrid.corpus import write_export
-from hybrid.engine import moving
+from hybrid.engine import moving, pages
 from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
@@ -21,6 +21,7 @@ from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search, encode_all
 from hybrid.engine.stats import Stats
+from hybrid.engine.vectors import dense_branch, document_vectors, query_vector
 from hybrid.engine.verifying import verify
 from hybrid.errors import InputError
 from hybrid.fusion import Fusion
@@ -28,7 +29,7 @@ from hybrid.index import Snapshot, Store
 from hybrid.index.checking import Verification
 from hybrid.pipeline import Pipeline
 from hybrid.threads import parallel
-from hybrid.types import Document, Progress, Query, Reranker
+from hybrid.types import Document, Floats, Progress, Query, Reranker
 
 
 class Reader:
@@ -47,6 +48,7 @@ class Reader:
         self._encoders = encoders
         self._rerankers = dict(rerankers)
         self._writing = threading.RLock()
+        self._pins = pages.Pins()
 
     @property
     def path(self) -> Path:
@@ -95,10 +97,41 @@ class Reader:
         snapshot = self._store.snapshot
         return snapshot.versions([snapshot.docnum(checked_id(id))])[0]
 
-    def documents(self) -> Iterator[Document]:
-        """Iterate over the live documents in order of their ids, as they would have to be added again."""
+    def documents(self, where: Mapping[str, Any] | None = None) -> Iterator[Document]:
+        """Iterate over documents in order of their ids, as they would have to be added again.
+
+        With a filter, over those that it lets through.
+        """
         snapshot = self._store.snapshot
-        return (self._document(snapshot, docnum) for docnum in snapshot.by_id())
+        return (self._document(snapshot, docnum) for docnum in snapshot.eligible(where))
+
+    def ids(self, where: Mapping[str, Any] | None = None) -> list[str]:
+        """Return the ids of the documents that a filter lets through, sorted; without one, of all."""
+        snapshot = self._store.snapshot
+        return snapshot.ids(list(snapshot.eligible(where)))
+
+    def count(self, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many documents a filter lets through; without one, how many there are."""
+        return self._store.snapshot.mask(where).count
+
+    def vectors(self, ids: Sequence[str], branch: str | None = None) -> Floats:
+        """Return the vectors of documents as a dense branch keeps them: float32, shape (ids, d).
+
+        ``branch`` may be left out if the pipeline has one dense branch only. A document that was cut because
+        it is long has the vector of its first passage.
+
+        Raises:
+            NotFoundError: an id is not in the index.
+            PipelineError: there is no such branch, or its vectors are those of passages.
+        """
+        wanted = list(map(checked_id, checked_list("ids", ids)))
+        found = dense_branch(self._pipeline, branch)
+        return document_vectors(self._store.snapshot, self._pipeline, found, wanted)
+
+    def embed(self, query: str | Query, branch: str | None = None) -> Floats:
+        """Return what a dense branch (see `vectors`) compares documents with: float32, shape (d,)."""
+        asked = checked_query(query, self._pipeline)
+        return query_vector(dense_branch(self._pipeline, branch), asked, self._encoders)
 
     def search(
         self,
@@ -110,21 +143,44 @@ class Reader:
         fusion: Fusion | None = None,
         strict: bool = False,
         deadline: float | None = None,
+        cursor: str | None = None,
     ) -> Result:
-        """Return the ``k`` best documents.
+        """Return the ``k`` best documents, or with the ``cursor`` of a result, the next ``k``.
 
         ``where`` filters by metadata, inside every branch (see `hybrid.index.filters`).
         ``branches`` searches only some of the pipeline's, ``fusion`` fuses differently. A branch or
         a reranker that fails is left out and named in ``result.degraded``; with ``strict`` it is an
         error instead. So is one that has not ended within ``deadline`` seconds of the call.
 
+        Pages never repeat or skip a document while the index changes. All but ``k``, ``strict`` and
+        ``deadline`` must be as for the first page; a later page is always strict. Documents that expire
+        meanwhile are missing from their page.
+
         Raises:
             InputError: the query, k, the filter, a branch's name or the deadline is wrong.
+            CursorError: the cursor is none of this index and query, or its generation is gone.
             BranchError: every branch failed, or one under ``strict``.
         """
-        limit = Deadline(deadline)
-        search = self._search(query, self._variant(branches, fusion), where, strict, deadline=limit)
-        return search.run(checked_k(k))
+        limit, k, pipeline = Deadline(deadline), checked_k(k), self._variant(branches, fusion)
+        asked = pages.Asked(checked_query(query, self._pipeline), pipeline, where, fusion)
+
+        def run(n: int, pinned: pages.Pinned, strict: bool) -> Result:
+            return self._search(query, pipeline, where, strict, pinned.snapshot, deadline=limit).run(n)
+
+        if cursor is None:
+            pinned = pages.current(self._store)
+            return pages.with_cursor(run(k, pinned, strict), k, self._pins, pinned, asked)
+        pinned, place = self._pins.find(cursor, asked.digest(), self._store)
+        result = pages.page(lambda n: run(n, pinned, True), place, k)
+        result = pages.with_cursor(result, k, self._pins, pinned, asked, place)
+        return pages.alive(result, pinned.snapshot)
+
+    def pages(self, query: str | Query, k: int = 10, **options: Any) -> Iterator[Result]:
+        """Iterate over results of ``k`` hits each, until all documents found were seen.
+
+        ``options`` are `search`'s.
+        """
+        return pages.following(lambda cursor: self.search(query, k, **options, cursor=cursor))
 
     def search_many(
         self,

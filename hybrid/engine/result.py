@@ -71,9 +71,19 @@ class Result(Sequence[Hit]):
     timings: Mapping[str, float] = field(compare=False)
     _explain: Callable[[str], Explanation] = field(repr=False, compare=False)
     _highlight: Callable[[str], list[tuple[int, int]]] = field(repr=False, compare=False)
+    _cursor: Callable[[], str] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def cursor(self) -> str | None:
+        """What `search` takes to give the next page; None if there is none, or if this answer is degraded.
+
+        The page comes from the generation of this one, which the process keeps for 10 minutes after its
+        last use (16 generations at most). Another page of a degraded answer could be in another order.
+        """
+        return None if self._cursor is None else self._cursor()
 
     def explain(self, rank: int) -> Explanation:
-        """Explain the hit at ``rank``, from 1.
+        """Explain the hit at ``rank``, from 1 (on a later page, from where it begins).
 
         Raises:
             IndexError: there is no hit at that rank.
@@ -91,9 +101,11 @@ class Result(Sequence[Hit]):
         return self._highlight(self._at(rank).text)
 
     def _at(self, rank: int) -> Hit:
-        if not 1 <= rank <= len(self.hits):
-            raise IndexError(f"there is no hit at rank {rank}; the ranks are 1 to {len(self.hits)}")
-        return self.hits[rank - 1]
+        for hit in self.hits:
+            if hit.rank == rank:
+                return hit
+        ranks = f"{self.hits[0].rank} to {self.hits[-1].rank}" if self.hits else "none"
+        raise IndexError(f"there is no hit at rank {rank}; the ranks are {ranks}")
 
     def __len__(self) -> int:
         return len(self.hits)

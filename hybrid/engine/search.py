@@ -11,26 +11,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
-from hybrid.branches import BM25, Branch, Encoders
+from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import GROWTH, BranchFailure, Candidates, Source, guarded
 from hybrid.engine.cascade import Cascade
 from hybrid.engine.checks import cleaned
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
+from hybrid.engine.highlighting import highlighted
 from hybrid.engine.passages import best_passages, read_passages
 from hybrid.engine.rerank import Stage
 from hybrid.engine.result import Hit, PassageHit, Result
+from hybrid.engine.rewriting import NAME as REWRITE
+from hybrid.engine.rewriting import Rewriting
 from hybrid.engine.selection import too_few
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
 from hybrid.ranking import Ranking
 from hybrid.rerankers import Parents
-from hybrid.text import Analyzer
-from hybrid.text.highlighting import highlights
 from hybrid.threads import parallel
 from hybrid.types import Docnums, Document, Query, Reranker
 
@@ -70,6 +71,8 @@ class Search:
         self.encoders, self.where, self.strict = encoders, where, strict
         self.deadline = deadline or Deadline(None)
         self.encoded = dict(encoded or {})
+        self.rewriting = Rewriting(whole.rewrite, query)
+        self.reworded: dict[str, Any] = {}
         self.degraded: dict[str, str] = {}
         self.notes: dict[str, tuple[str, ...]] = {}
         self.cascade = Cascade(
@@ -107,7 +110,7 @@ class Search:
             generation=self.snapshot.generation,
             timings=self._ordered_timings(),
             _explain=self._explainer(k),
-            _highlight=partial(_highlighted, self.pipeline, self.query.text),
+            _highlight=partial(highlighted, self.pipeline, self.query.text),
         )
 
     def _ranked(self, mask: Mask, k: int) -> tuple[Candidates, float, list[Stage], int]:
@@ -124,6 +127,7 @@ class Search:
 
     def _first_stage(self, mask: Mask, wanted: int) -> tuple[Candidates, float]:
         """Fuse the branches' lists until the ``wanted`` best are certain; drop branches that fail."""
+        self._reword()
         branches = [branch for branch in self.pipeline.searched if branch.name not in self.degraded]
         lists = parallel(lambda branch: self._list(branch, mask, wanted), branches)
         listed = {source.name: (source, ranking) for source, ranking in filter(None, lists)}
@@ -149,6 +153,16 @@ class Search:
                 self._degrade(failure)
                 del listed[failure.name]
 
+    def _reword(self) -> None:
+        """Have the query reworded, if the pipeline says so and it has not been."""
+        if not self.rewriting.pending:
+            return
+        try:
+            with self._timed(REWRITE):
+                self.rewriting.ask(self.deadline.half().within)
+        except BranchFailure as failure:
+            self._degrade(failure)
+
     def _depth(self, wanted: int) -> int:
         pipeline = self.pipeline
         # One branch's list is the result, but for ties that reach beyond it:
@@ -169,23 +183,28 @@ class Search:
             return None
 
     def _listed(self, branch: Branch, mask: Mask, wanted: int) -> tuple[Source, Ranking]:
-        source = self._source(branch, mask)
+        source = self._source(branch, mask, reworded=True)
         with self._timed(branch.name), guarded(branch.name):
             return source, source.scorer.top(self._depth(wanted))
 
-    def _source(self, branch: Branch, mask: Mask) -> Source:
+    def _source(self, branch: Branch, mask: Mask, *, reworded: bool = False) -> Source:
         with guarded(branch.name):
             if branch.name not in self.encoded:
                 with self._timed(f"{branch.name}.encode"):
                     self.encoded[branch.name] = branch.encode_queries([self.query], self.encoders)[0]
-            scorer = branch.scorer(self.snapshot, self.encoded[branch.name], mask)
+            query = self.encoded[branch.name]
+            if reworded:
+                if branch.name not in self.reworded:
+                    self.reworded[branch.name] = self.rewriting.encoded(branch, query, self.encoders)
+                query = self.reworded[branch.name]
+            scorer = branch.scorer(self.snapshot, query, mask)
         return Source(branch.name, branch.kind, scorer)
 
     def _degrade(self, failure: BranchFailure) -> None:
         """Go on without a branch, and say so."""
         if self.strict:
             raise BranchError(str(failure)) from failure.error
-        logger.warning("%s; the other branches answer", failure, exc_info=failure.error)
+        logger.warning("%s; the rest answers", failure, exc_info=failure.error)
         self.degraded[failure.name] = _reason(failure.error)
 
     def _rerank(self, candidates: Candidates, wanted: int, mask: Mask) -> list[Stage]:
@@ -264,7 +283,7 @@ class Search:
 
     def _notes(self) -> dict[str, tuple[str, ...]]:
         """Return why branches and stages failed, or in part, in the order of the query path."""
-        names = [*(b.name for b in self.pipeline.branches), *(stage.name for stage in self.stages)]
+        names = [REWRITE, *(b.name for b in self.pipeline.branches), *(stage.name for stage in self.stages)]
         notes = self.notes | {name: (reason,) for name, reason in self.degraded.items()}
         return {name: notes[name] for name in names if name in notes}
 
@@ -272,7 +291,7 @@ class Search:
         """Return the timings in the order of the query path (branches write them as they end)."""
         branches = [part for b in self.stores for part in (f"{b.name}.encode", b.name)]
         stages = [stage.name for stage in self.stages]
-        order = ["filter", *branches, "fuse", *stages, "documents", "total"]
+        order = ["filter", REWRITE, *branches, "fuse", *stages, "documents", "total"]
         return {stage: self.timings[stage] for stage in order if stage in self.timings}
 
     def _explainer(self, k: int) -> Callable[[str], Explanation]:
@@ -308,15 +327,6 @@ class Search:
             )
         except BranchFailure as failure:
             raise BranchError(f"cannot explain {id!r}: {failure}") from failure.error
-
-
-def _highlighted(pipeline: Pipeline, query: str, text: str) -> list[tuple[int, int]]:
-    """Return where a text has terms of the query, by the analyzer of the first BM25 branch."""
-    for branch in pipeline.branches:
-        if isinstance(branch, BM25):
-            analyzer = cast("Analyzer", branch.analyzer)
-            return highlights(text, analyzer.terms(query), analyzer)
-    return []
 
 
 def _reason(error: Exception) -> str:

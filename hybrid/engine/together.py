@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -82,8 +81,7 @@ def _encoded(
             continue
         read = index._read_by(ready[members[0]][1])
         queries = [ready[n][0] for n in members]
-        left = min(asks[n].deadline.left for n in members)
-        half = Deadline(None if math.isinf(left) else max(left / 2, 1e-3))
+        half = min((asks[n].deadline for n in members), key=lambda deadline: deadline.left).half()
         try:
             together = index._encoders.together(read)
             rows = half.within(partial(encode_all, read, queries, together, False))

@@ -116,6 +116,10 @@ class Snapshot:
         """Return the generations whose commits wrote documents, in the order given."""
         return [int(rows.lives.versions[ordinal]) for rows, ordinal in self._located(docnums)]
 
+    def gone(self, docnums: Docnums, time: int) -> list[bool]:
+        """Return which documents have expired at a time (seconds since 1970), in the order given."""
+        return [bool(rows.lives.expires[ordinal] <= time) for rows, ordinal in self._located(docnums)]
+
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""
         wanted = np.asarray(docnums, np.int64)
@@ -166,6 +170,11 @@ class Snapshot:
             return ((view.documents.ids[i], view.base + i) for i in live_ordinals(view).tolist())
 
         return (docnum for _, docnum in heapq.merge(*map(numbered, self.segments)))
+
+    def eligible(self, where: Mapping[str, Any] | None) -> Iterator[int]:
+        """Iterate over the docnums of what a filter lets through, in order of the documents' ids."""
+        mask = self.mask(where)
+        return (docnum for docnum in self.by_id() if mask.lets_through(self, docnum))
 
     def docnums(self) -> Docnums:
         """Return the docnums of all live documents, ascending."""

@@ -15,12 +15,13 @@ from hybrid.fusion import Fusion, Weighted
 from hybrid.index.multivector import TokenStorage
 from hybrid.index.passages import PREFIX, prefix_of
 from hybrid.rerankers import MMR, MaxSim, Parents, Stage
+from hybrid.rewriting import Rewriter
 from hybrid.text import Cleaning
 from hybrid.values import short_repr
 
 _NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
-RESERVED = ("documents", "passages", "filter", "fuse", "fused", "total")
+RESERVED = ("documents", "passages", "filter", "rewrite", "fuse", "fused", "total")
 """No branch may have these names: segments, scores and timings have something else under them."""
 
 
@@ -38,6 +39,10 @@ class Pipeline:
     is lost; None cuts nothing. A branch with ``passages`` of its own follows those instead: one index may so
     be searched by documents, passages and sentences, fused.
 
+    ``rewrite`` lets a language model reword queries before branches see them (`hybrid.HyDE`,
+    `hybrid.MultiQuery`); where it fails, or takes more than half of a deadline, the query is
+    searched as it is, and results say so.
+
     A pipeline is a value: it prints, compares, and round-trips through a recipe
     (`hybrid.read_recipe`, `hybrid.write_recipe`).
     """
@@ -50,6 +55,7 @@ class Pipeline:
     name: str = "hybrid"
     cleaning: Cleaning | None = None
     passages: Passages | None = LONG
+    rewrite: Rewriter | None = None
 
     def __post_init__(self) -> None:
         _check_parts("branches", self.branches, "BM25() or Dense()")
@@ -67,6 +73,8 @@ class Pipeline:
         if self.cleaning is not None and not isinstance(self.cleaning, Cleaning):
             raise PipelineError(f"cleaning is {self.cleaning!r}; give Cleaning(), or None for none")
         self._check_passages()
+        if self.rewrite is not None and not hasattr(self.rewrite, "rewritten"):
+            raise PipelineError(f"rewrite is {self.rewrite!r}; give HyDE(model), or None for none")
         stages = [stage.name for stage in self.rerank]
         if len(set(stages)) < len(stages):
             raise PipelineError(

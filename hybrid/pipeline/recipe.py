@@ -39,6 +39,7 @@ from hybrid.fusion import FUSIONS, NORMALIZERS
 from hybrid.index.dense import INDEXES
 from hybrid.pipeline.pipeline import Pipeline
 from hybrid.rerankers import STAGES, Neighbours
+from hybrid.rewriting import REWRITERS
 from hybrid.text import Analyzer, Cleaning
 from hybrid.text.chunking import CHUNKERS
 
@@ -51,6 +52,7 @@ _KINDS: Mapping[str, Mapping[str, type[Any]]] = {
     "chunker": CHUNKERS,
     "outer": CHUNKERS,
     "inner": CHUNKERS,
+    "rewrite": REWRITERS,
 }
 """The fields whose value is one of several kinds, and the classes by the kind's name."""
 
@@ -109,7 +111,9 @@ def format_recipe(pipeline: Pipeline) -> str:
     table = to_dict(pipeline)
     branches, fusion, rerank = (table.pop(name) for name in ("branches", "fusion", "rerank"))
     once: list[dict[str, Any]] = [
-        {name: table.pop(name)} for name in ("cleaning", "passages") if isinstance(table.get(name), Mapping)
+        {name: table.pop(name)}
+        for name in ("cleaning", "passages", "rewrite")
+        if isinstance(table.get(name), Mapping)
     ]
     blocks = [
         tomli_w.dumps(table),
@@ -219,7 +223,9 @@ def _value(name: str, value: Any, where: str) -> Any:
         return _build(_PLAIN[name], value, name)
     if name == "branches":
         return tuple(_typed(name, item, "a branch") for item in _tables(name, value))
-    if name in ("fusion", "chunker", "outer", "inner") or (name in _NAMED and isinstance(value, Mapping)):
+    if name in ("fusion", "chunker", "outer", "inner", "rewrite") or (
+        name in _NAMED and isinstance(value, Mapping)
+    ):
         return _typed(name, value, name)
     return tuple(value) if isinstance(value, list) else value
 

@@ -52,3 +52,41 @@ def test_the_branch_must_be_known(index, tmp_path):
         index.retrieve_many("red", branch="bm25")
     with hybrid.create(tmp_path / "one", [], hybrid.Pipeline([hybrid.BM25()])) as one:
         assert one.retrieve("red").ids == []
+
+
+def test_documents_by_a_filter(index):
+    where = {"n": {"$gte": 2}}
+    index.delete(["b"])
+    index.add([hybrid.Document("a2", "grey cat", metadata={"n": 2}, vectors={"dense": [3, 4]})])
+    assert index.ids() == ["a", "a2", "c"]
+    assert index.ids(where) == ["a2", "c"]
+    assert index.count(where) == 2
+    assert index.count() == 3
+    assert [document.id for document in index.documents(where)] == ["a2", "c"]
+    assert next(index.documents(where)).vectors["dense"].tolist() == [3, 4]
+    assert index.ids({"n": 9}) == []
+    with pytest.raises(hybrid.FilterError, match=r"unknown operator '\$gtx'"):
+        index.documents({"n": {"$gtx": 1}})
+
+
+def test_vectors_of_documents_and_queries(index, tmp_path):
+    vectors = index.vectors(["c", "a", "c"])
+    assert vectors.dtype == np.float32
+    assert vectors.tolist() == [[0, 1], [1, 0], [0, 1]]
+    assert index.vectors([], "dense").shape == (0, 2)
+    assert index.embed(hybrid.Query("", {"dense": [3, 1]})).tolist() == [3, 1]
+    with pytest.raises(hybrid.NotFoundError, match="'x'"):
+        index.vectors(["a", "x"])
+    with pytest.raises(hybrid.InputError, match="ids is 'a'"):
+        index.vectors("a")
+    with pytest.raises(hybrid.PipelineError, match="asked for is 'bm25'; the dense branches are: 'dense'"):
+        index.vectors(["a"], "bm25")
+    two = hybrid.Pipeline([hybrid.Dense(dimension=1), hybrid.Dense(dimension=2, name="other")])
+    with (
+        hybrid.create(tmp_path / "two", [], two) as both,
+        pytest.raises(hybrid.PipelineError, match=r"which is not said; .* 'dense', 'other'"),
+    ):
+        both.embed(hybrid.Query("", {"dense": [1], "other": [1, 2]}))
+    cut = hybrid.Pipeline([hybrid.Dense()], passages=hybrid.Passages(hybrid.Fixed(3)))
+    with hybrid.create(tmp_path / "c", [], cut) as it, pytest.raises(hybrid.PipelineError, match="passages"):
+        it.vectors([])

@@ -21,6 +21,7 @@ from hybrid import (
     Rerank,
     Weighted,
 )
+from hybrid.engine.rewriting import NAME as REWRITE
 from hybrid.index.documents import PREFIX
 from hybrid.index.passages import PREFIX as PASSAGES
 from hybrid.pipeline.pipeline import RESERVED
@@ -253,8 +254,8 @@ def test_branches_cannot_take_names_that_mean_something_else(name: str) -> None:
     with pytest.raises(PipelineError) as error:
         Pipeline([BM25(name=name)])
     assert str(error.value) == (
-        f"a branch's name is '{name}'; documents, passages, filter, fuse, fused, total are taken, use any "
-        "other name"
+        f"a branch's name is '{name}'; documents, passages, filter, rewrite, fuse, fused, total are taken, "
+        "use any other name"
     )
 
 
@@ -265,4 +266,4 @@ def test_what_segments_scores_and_timings_are_called_is_reserved(tmp_path: Path)
     with hybrid.create(tmp_path / "index", [document], Pipeline(branches)) as index:
         result = index.search(hybrid.Query("one", vectors=vectors))
     own = {"words", "words.encode", "vectors", "vectors.encode"}
-    assert {PREFIX, PASSAGES} | {*result.timings, *result[0].scores} - own == set(RESERVED)
+    assert {PREFIX, PASSAGES, REWRITE} | {*result.timings, *result[0].scores} - own == set(RESERVED)

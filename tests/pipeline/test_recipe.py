@@ -86,6 +86,7 @@ best = 1
 aggregate = "mean"
 words = 200
 cut = "long"
+context = 0
 
 [passages.chunker]
 type = "recursive"
@@ -162,6 +163,7 @@ def test_plain_values() -> None:
             "aggregate": "mean",
             "words": 200,
             "cut": "long",
+            "context": 0,
         },
     }
 

@@ -73,7 +73,10 @@ class Ignored(NamedTuple):
 
 
 def ignored_above(root: Path) -> tuple[Ignored, ...]:
-    """Return the ``.gitignore`` files above a folder inside of a repository."""
+    """Return the ``.gitignore`` files above a folder inside of a repository.
+
+    None, if they ignore the folder itself: who names it means it.
+    """
     found: list[Ignored] = []
     for folder in root.parents if not (root / ".git").exists() else ():
         inside = f"{root.relative_to(folder).as_posix()}/"
@@ -81,7 +84,7 @@ def ignored_above(root: Path) -> tuple[Ignored, ...]:
         if patterns is not None:
             found.append(Ignored("", patterns, inside))
         if (folder / ".git").exists():
-            return tuple(reversed(found))
+            return () if ignores(found[::-1], "") else tuple(reversed(found))
     return ()
 
 

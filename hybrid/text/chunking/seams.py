@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 WORD, LINE, SENTENCE, PARAGRAPH = 1, 2, 3, 4
 
-_WORD = re.compile(r"(?<=\s)\S")
 _LINE = re.compile(r"\n[^\S\n]*(?=\S)")
 _ITEM = re.compile(r"\n(?=[^\S\n]{0,12}(?:[-*+•]|\d{1,3}[.)])[^\S\n])")
 _EMPTY_LINE = re.compile(r"\n(?:[^\S\n]*\n)+")
@@ -33,6 +32,9 @@ _SENTENCE = re.compile(
     | [。！？｡؟।]["'”’」』）]{0,3}\s*""",
     re.VERBOSE,
 )
+_PROSE = ((_LINE, LINE), (_SENTENCE, SENTENCE), (_ITEM, SENTENCE), (_PARAGRAPH, PARAGRAPH))
+_SPACE = np.array([chr(code).isspace() for code in range(0x3002)])
+"""Which characters are white space; those beyond the table, like its last one, are none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,17 +69,20 @@ def of_prose(text: str) -> Seams:
     >>> seams.positions.tolist(), seams.strengths.tolist()
     ([4, 9, 17], [1, 3, 4])
     """
-    return Seams.of(pairs_of_prose(text), len(text))
+    strengths = np.zeros(len(text) + 1, np.int8)
+    strengths[word_starts(text)] = WORD
+    for pattern, strength in _PROSE:  # from weak to strong: where several fall together the strongest stays
+        strengths[[match.end() for match in pattern.finditer(text)]] = strength
+    strengths[[0, -1]] = 0
+    positions = np.flatnonzero(strengths)
+    return Seams(positions, strengths[positions].astype(np.int64))
 
 
-def pairs_of_prose(text: str) -> list[tuple[int, int]]:
-    r"""Return the seams of running text as pairs of position and strength, some more than once."""
-    found = [(match.start(), WORD) for match in _WORD.finditer(text)]
-    found += [(match.end(), LINE) for match in _LINE.finditer(text)]
-    found += [(match.end(), SENTENCE) for match in _SENTENCE.finditer(text)]
-    found += [(match.end(), SENTENCE) for match in _ITEM.finditer(text)]
-    found += [(match.end(), PARAGRAPH) for match in _PARAGRAPH.finditer(text)]
-    return found
+def word_starts(text: str) -> NDArray[np.int64]:
+    """Return the positions of the characters that follow white space and are none: int64, ascending."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    space = _SPACE[np.minimum(codes, len(_SPACE) - 1)]
+    return np.flatnonzero(space[:-1] & ~space[1:]) + 1
 
 
 def of_code(text: str) -> Seams:
@@ -86,7 +91,7 @@ def of_code(text: str) -> Seams:
     >>> of_code("a = 1\n\nb").positions.tolist(), of_code("a = 1\n\nb").strengths.tolist()
     ([2, 4, 7], [1, 1, 4])
     """
-    found = [(match.start(), WORD) for match in _WORD.finditer(text)]
+    found = [(position, WORD) for position in word_starts(text).tolist()]
     found += [(match.start() + 1, LINE) for match in _LINE.finditer(text)]
     found += [(match.end(), PARAGRAPH) for match in _EMPTY_LINE.finditer(text)]
     return Seams.of(found, len(text))
@@ -100,7 +105,9 @@ def of_html(text: str) -> Seams:
     ([3, 5, 6, 10, 25, 26], [4, 1, 4, 4, 4, 4])
     """
     tags = [match.span() for match in _TAG.finditer(text)]
-    found = [pair for pair in pairs_of_prose(text) if not inside(tags, pair[0])]
+    prose = of_prose(text)
+    pairs = zip(prose.positions.tolist(), prose.strengths.tolist(), strict=True)
+    found = [pair for pair in pairs if not inside(tags, pair[0])]
     for start, end in tags:
         if _BLOCK.match(text, start):
             found += [(start, PARAGRAPH), (end, PARAGRAPH)]

@@ -160,6 +160,7 @@ def test_gitignore_is_gits(tmp_path: Path) -> None:
     assert [document.id for document in read(tmp_path)] == expected
     inner = [name.removeprefix("sub/") for name in expected if name.startswith("sub/")]
     assert [document.id for document in read(tmp_path / "sub")] == inner
+    assert [document.id for document in read(tmp_path / "sub/out")] == ["x.txt"]  # who names it means it
 
 
 def test_an_index_in_the_folder_is_not_read(tmp_path: Path) -> None:
