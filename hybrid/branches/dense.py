@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hybrid.batches import Representation
+from hybrid.batches import DenseBatch, Representation
 from hybrid.branches.base import Encoders
 from hybrid.branches.images import image_of
 from hybrid.branches.passages import Passages
@@ -61,6 +61,10 @@ class Dense:
     ``image``: for a model of texts and images (CLIP and its like), the metadata key under which a document
     has the path of its image file; a document may bring the file's content instead (``Document(image=…)``).
     Then its image is what is encoded; the text is, where there is none.
+
+    ``late``: the vector of a passage is pooled from what the model sees of the whole document (late chunking:
+    Günther et al. 2024, `hybrid.encoders.neural.late_chunking`), so it knows what "it" refers to. For models
+    with long windows that pool all tokens, run by torch; such vectors are not cached.
     """
 
     model: str | None = None
@@ -71,6 +75,7 @@ class Dense:
     truncate: int | None = None
     image: str | None = None
     passages: Passages | None = None
+    late: bool = field(default=False, metadata=_NEUTRAL)
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
@@ -126,6 +131,7 @@ class Dense:
             **({"storage": self.storage} if self.storage != "float32" else {}),
             **({"truncate": self.truncate} if self.truncate is not None else {}),
             **({"image": self.image} if self.image is not None else {}),
+            **({"late": True} if self.late else {}),
         }
 
     def encode_documents(
@@ -151,7 +157,11 @@ class Dense:
             except InputError as error:
                 raise DocumentError(str(error)) from error
         if texts and self.model is not None:
-            batch = encoders.dense(self.model).encode_documents(texts, progress)
+            spans = getattr(documents, "spans", None)
+            if self.late and spans is not None:
+                batch = _late(encoders.dense(self.model), documents, rest)
+            else:
+                batch = encoders.dense(self.model).encode_documents(texts, progress)
             whose = [f"document {documents[n].id!r}" for n in rest]
             vectors[rest] = self._usable(batch.vectors, dimension, unit, whose)
             truncated[rest] = batch.truncated
@@ -282,6 +292,28 @@ class Dense:
                     f"{length:.4f} for {owner}"
                 )
         return array
+
+
+def _late(encoder: Any, cut: Any, wanted: Sequence[int]) -> DenseBatch:
+    """Return the vectors of some passages of a `Cut`, each pooled from the whole of its document.
+
+    Raises:
+        EncoderError: the model cannot do it.
+    """
+    vectors: dict[int, Floats] = {}
+    chosen = set(wanted)
+    for number, whole in enumerate(cut.wholes):
+        own = [n for n in range(int(cut.bounds[number]), int(cut.bounds[number + 1])) if n in chosen]
+        before = len(whole.content) - len(whole.text)
+        spans = {n: (int(cut.spans[n, 0]) + before, int(cut.spans[n, 1]) + before) for n in own}
+        full = [n for n in own if whole.content[slice(*spans[n])].strip()]
+        if full:
+            batch = encoder.encode_parts(whole.content, [spans[n] for n in full])
+            vectors |= zip(full, batch.vectors, strict=True)
+    empty = [n for n in wanted if n not in vectors]
+    if empty:
+        vectors |= zip(empty, encoder.encode_documents([cut[n].content for n in empty]).vectors, strict=True)
+    return DenseBatch(np.stack([vectors[n] for n in wanted]), np.zeros(len(wanted), np.bool_))
 
 
 def shortened(vectors: Floats, length: int) -> Floats:

@@ -120,10 +120,21 @@ class OverPassages:
 
 
 class Cut(Sequence[Document]):
-    """Passages of documents, each as a document; ``bounds``: where those of each begin, int64 (n + 1,)."""
+    """Passages of documents, each as a document; ``bounds``: where those of each begin, int64 (n + 1,).
 
-    def __init__(self, passages: Sequence[Document], bounds: NDArray[np.int64]) -> None:
+    ``wholes``: the documents themselves; ``spans``: where each passage stands in its own, (passages, 2). Both
+    may be missing where no branch reads them.
+    """
+
+    def __init__(
+        self,
+        passages: Sequence[Document],
+        bounds: NDArray[np.int64],
+        wholes: Sequence[Document] = (),
+        spans: NDArray[np.int64] | None = None,
+    ) -> None:
         self._passages, self.bounds = passages, bounds
+        self.wholes, self.spans = wholes, spans
 
     def __len__(self) -> int:
         return len(self._passages)

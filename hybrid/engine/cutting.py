@@ -53,7 +53,7 @@ class Cutter:
         ends = np.array(bounds, np.int64)
         titles = Strings.of([document.title.encode() for document in found])
         rows = PassageRows(ends, _pairs(spans), _pairs(larger), titles, Strings.of(headings))
-        return Cut(cleaned(found, self.cleaning), ends), rows
+        return Cut(cleaned(found, self.cleaning), ends, documents, rows.spans), rows
 
     def _parts(self, document: Document) -> Iterator[tuple[Document, Passage]]:
         if self.units is None or self._stays_whole(document, self.units):

@@ -163,6 +163,20 @@ class _Dense(_View):
         batch: DenseBatch = self._get("dense", texts, "document", progress)
         return batch
 
+    def encode_parts(self, text: str, spans: Sequence[tuple[int, int]]) -> DenseBatch:
+        """Return the vectors of parts of a text, pooled from the whole (`late_chunks`)."""
+        from hybrid.encoders.neural.dense import NeuralDenseEncoder
+        from hybrid.encoders.neural.late_chunking import late_chunks
+
+        encoder = self.model.encoder
+        if not isinstance(encoder, NeuralDenseEncoder):
+            raise EncoderError(
+                f"late chunking needs the token vectors of {self.model.name!r}, which a "
+                f"{type(encoder).__name__} does not give; hand in "
+                "load_encoder(name, backend='transformers'), or leave late out"
+            )
+        return late_chunks(encoder, text, spans, overlap=min(256, encoder.backbone.max_tokens // 4))
+
     def encode_queries(self, texts: Sequence[str]) -> DenseBatch:
         batch: DenseBatch = self._get("dense", texts, "query", None)
         return batch

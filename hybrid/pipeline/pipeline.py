@@ -73,6 +73,7 @@ class Pipeline:
         if self.cleaning is not None and not isinstance(self.cleaning, Cleaning):
             raise PipelineError(f"cleaning is {self.cleaning!r}; give Cleaning(), or None for none")
         self._check_passages()
+        self._check_late()
         if self.rewrite is not None and not hasattr(self.rewrite, "rewritten"):
             raise PipelineError(f"rewrite is {self.rewrite!r}; give HyDE(model), or None for none")
         stages = [stage.name for stage in self.rerank]
@@ -121,6 +122,16 @@ class Pipeline:
             if isinstance(branch, Dense) and branch.image is not None:
                 raise PipelineError(
                     f"the branch {branch.name!r} looks at images, which cannot be cut into passages"
+                )
+
+    def _check_late(self) -> None:
+        """Refuse late chunking where there are no passages, or where texts are not read as they stand."""
+        for branch in self.branches:
+            late = isinstance(branch, Dense) and branch.late
+            if late and (self.passages_of(branch) is None or self.cleaning is not None):
+                raise PipelineError(
+                    f"the branch {branch.name!r} has late=True, which needs passages and texts that are not "
+                    "cleaned; give it passages=, leave cleaning out, or leave late out"
                 )
 
     def _check_read(self, stage: Stage) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import hybrid
+from hybrid import BM25, Cleaning, Dense, Document, Fixed, Passages, Pipeline
 from hybrid.encoders import load
 from hybrid.encoders.neural.late_chunking import late_chunks
 from hybrid.errors import InputError
+from hybrid.index.passages import passages_of
 from tests.encoders.checkpoints import save_bert
 
 TEXT = "hello world the cell of the river and music is what the world is"
@@ -95,3 +98,37 @@ def test_a_model_that_pools_one_token_is_refused(folder):
     encoder = load(str(folder), pooling="cls", backend="transformers")
     with pytest.raises(InputError, match="pools 'cls'; late chunking needs a model that pools 'mean'"):
         late_chunks(encoder, TEXT, SPANS)
+
+
+@pytest.mark.parametrize("cut", ["all", "long"])
+def test_an_index_pools_passages_from_whole_documents(folder, tmp_path, cut):
+    encoder = load(str(folder), pooling="mean", backend="transformers")
+    documents = [Document("a", TEXT, "music"), Document("b", "river"), Document("c", "", "cell")]
+    passages = Passages(Fixed(7), cut=cut)
+    pipeline = Pipeline([BM25(), Dense("m", late=True, passages=passages)])
+    assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
+    with hybrid.create(tmp_path / "i", documents, pipeline, encoders={"m": encoder}) as index:
+        snapshot = index._store.snapshot
+        (view,) = snapshot.segments
+        vectors = view.segment["dense/vectors"]
+        found = passages_of(snapshot, "passages.dense")
+        for docnum, document in enumerate(documents):
+            _, numbers = found.of(np.array([docnum]))
+            spans = [found.span(n)[:2] for n in numbers.tolist()]
+            if document.text:
+                before = len(document.content) - len(document.text)
+                moved = [(a + before, b + before) for a, b in spans]
+                want = late_chunks(encoder, document.content, moved, overlap=16).vectors
+            else:
+                want = encoder.encode_documents([document.content]).vectors
+            np.testing.assert_allclose(vectors[numbers], want, atol=1e-6)
+        assert len(vectors) > (3 if cut == "all" else 2)
+        assert index.stats().truncated == {"dense": 0}
+
+
+def test_late_chunking_needs_passages_and_token_vectors(tmp_path):
+    for wrong in ({"passages": None}, {"cleaning": Cleaning()}):
+        with pytest.raises(hybrid.PipelineError, match="has late=True"):
+            Pipeline([Dense("m", late=True)], **wrong)
+    with pytest.raises(hybrid.EncoderError, match="late chunking needs the token vectors"):
+        hybrid.create(tmp_path / "i", [Document("a", "x")], Pipeline([Dense(late=True)]))
