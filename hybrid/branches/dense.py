@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from hybrid.batches import DenseBatch, Representation
+from hybrid.batches import Representation
 from hybrid.branches.base import Encoders
 from hybrid.branches.images import image_of
+from hybrid.branches.late import late_vectors
 from hybrid.branches.passages import Passages
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
@@ -159,7 +160,7 @@ class Dense:
         if texts and self.model is not None:
             spans = getattr(documents, "spans", None)
             if self.late and spans is not None:
-                batch = _late(encoders.dense(self.model), documents, rest)
+                batch = late_vectors(encoders.dense(self.model), documents, rest)
             else:
                 batch = encoders.dense(self.model).encode_documents(texts, progress)
             whose = [f"document {documents[n].id!r}" for n in rest]
@@ -292,28 +293,6 @@ class Dense:
                     f"{length:.4f} for {owner}"
                 )
         return array
-
-
-def _late(encoder: Any, cut: Any, wanted: Sequence[int]) -> DenseBatch:
-    """Return the vectors of some passages of a `Cut`, each pooled from the whole of its document.
-
-    Raises:
-        EncoderError: the model cannot do it.
-    """
-    vectors: dict[int, Floats] = {}
-    chosen = set(wanted)
-    for number, whole in enumerate(cut.wholes):
-        own = [n for n in range(int(cut.bounds[number]), int(cut.bounds[number + 1])) if n in chosen]
-        before = len(whole.content) - len(whole.text)
-        spans = {n: (int(cut.spans[n, 0]) + before, int(cut.spans[n, 1]) + before) for n in own}
-        full = [n for n in own if whole.content[slice(*spans[n])].strip()]
-        if full:
-            batch = encoder.encode_parts(whole.content, [spans[n] for n in full])
-            vectors |= zip(full, batch.vectors, strict=True)
-    empty = [n for n in wanted if n not in vectors]
-    if empty:
-        vectors |= zip(empty, encoder.encode_documents([cut[n].content for n in empty]).vectors, strict=True)
-    return DenseBatch(np.stack([vectors[n] for n in wanted]), np.zeros(len(wanted), np.bool_))
 
 
 def shortened(vectors: Floats, length: int) -> Floats:
