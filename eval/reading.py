@@ -1,6 +1,6 @@
 """Measure reading and cutting, in MB of text a second; our chunkers beside LangChain's and chonkie's.
 
-    python eval/reading.py --data FOLDER [--what reading splitting] [--units …] [--size 4] [--rounds 3] [-o FILE]
+    python eval/reading.py --data FOLDER [--what reading splitting] [--units …] [--size 4] [-o FILE]
 
 Texts: the documents of win32-docs (its passages put together again), and the source files of the running
 Python's standard library, ``--size`` MB of each. Splitters cut them into passages of at most 1,000

@@ -6,12 +6,16 @@ text many times as fast as pypdf, the other library without a copyleft licence.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hybrid.corpus.files.found import FoundFile, Part
 from hybrid.corpus.files.report import Note, UnreadableError
 from hybrid.errors import MissingDependencyError
+
+_PDFIUM = threading.Lock()
+"""PDFium is not to be called by two threads at a time."""
 
 
 def read_pdf(file: FoundFile, note: Note) -> Iterator[Part]:
@@ -26,36 +30,47 @@ def read_pdf(file: FoundFile, note: Note) -> Iterator[Part]:
     except ImportError as error:
         raise MissingDependencyError("pypdfium2", "pdf") from error
     try:
-        pdf = pypdfium2.PdfDocument(file.path)
+        with _PDFIUM:
+            pdf = pypdfium2.PdfDocument(file.path)
+            said, pages = pdf.get_metadata_dict(), len(pdf)
     except pypdfium2.PdfiumError as error:
         locked = "password" in str(error).lower()
         reason = "it is encrypted and needs a password" if locked else f"it is not a whole PDF ({error})"
         raise UnreadableError(reason) from error
-    with pdf:
-        said = pdf.get_metadata_dict()
-        about = {"pages": len(pdf)} | ({"author": said["Author"]} if said.get("Author") else {})
-        found = False
-        for number in range(1, len(pdf) + 1):
-            try:
-                text = _text(pdf, number)
-            except pypdfium2.PdfiumError as error:
-                note(str(number), f"the page cannot be read ({error})")
-                continue
-            if text.strip():
-                found = True
-                yield Part(text, said.get("Title", "").strip(), str(number), {"page": number, **about})
-        if not found:
-            raise UnreadableError("it has no text: a scan needs OCR first")
+    try:
+        yield from _pages(pdf, pages, said, note, pypdfium2.PdfiumError)
+    finally:
+        with _PDFIUM:
+            pdf.close()
+
+
+def _pages(
+    pdf: Any, pages: int, said: Mapping[str, str], note: Note, failure: type[Exception]
+) -> Iterator[Part]:
+    about = {"pages": pages} | ({"author": said["Author"]} if said.get("Author") else {})
+    found = False
+    for number in range(1, pages + 1):
+        try:
+            text = _text(pdf, number)
+        except failure as error:
+            note(str(number), f"the page cannot be read ({error})")
+            continue
+        if text.strip():
+            found = True
+            yield Part(text, said.get("Title", "").strip(), str(number), {"page": number, **about})
+    if not found:
+        raise UnreadableError("it has no text: a scan needs OCR first")
 
 
 def _text(pdf: Any, number: int) -> str:
-    page = pdf[number - 1]
-    try:
-        text_page = page.get_textpage()
+    with _PDFIUM:
+        page = pdf[number - 1]
         try:
-            text: str = text_page.get_text_bounded(errors="replace")
+            text_page = page.get_textpage()
+            try:
+                text: str = text_page.get_text_bounded(errors="replace")
+            finally:
+                text_page.close()
         finally:
-            text_page.close()
-    finally:
-        page.close()
+            page.close()
     return text.replace("\r\n", "\n").replace("\0", "")

@@ -154,14 +154,17 @@ def read_sqlite_rows(
 
 
 def _connected(file: FoundFile) -> sqlite3.Connection:
-    """Open for reading; without touching anything beside the file, if its folder cannot be written."""
+    """Open for reading; without touching anything beside the file, if its folder cannot be written.
+
+    An index takes documents in whatever thread is free, one at a time.
+    """
     uri = f"file:{quote(str(file.path.absolute()))}?mode=ro"
-    database = sqlite3.connect(uri, uri=True, timeout=5)
+    database = sqlite3.connect(uri, uri=True, timeout=5, check_same_thread=False)
     try:
         database.execute("SELECT count(*) FROM sqlite_master")
     except sqlite3.OperationalError:
         database.close()
-        database = sqlite3.connect(f"{uri}&immutable=1", uri=True)
+        database = sqlite3.connect(f"{uri}&immutable=1", uri=True, check_same_thread=False)
     database.execute("PRAGMA query_only = ON")
     database.execute("PRAGMA trusted_schema = OFF")
     database.set_authorizer(_authorize)

@@ -470,3 +470,17 @@ def test_json_of_rows_is_what_json_can_hold(tmp_path: Path) -> None:
     metadata = own(document)[2]
     assert metadata == {"day": "2024-01-02", "cost": 1.5, "list": [1], "deep": {"b": 2}}
     json.dumps(metadata, allow_nan=False)
+
+
+def test_several_threads_may_read_at_once(tmp_path: Path) -> None:
+    """PDFium is one for all threads, and a reading goes on in whatever thread asks for the next document."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    samples.make_pdf(tmp_path / "a.pdf", [f"page {n} words" for n in range(1, 30)])
+    samples.make_sqlite(tmp_path / "b.db")
+    expected = list(read(tmp_path))
+    assert len(expected) == 32
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: list(read(tmp_path)), range(12))) == [expected] * 12
+        reading = read(tmp_path)
+        assert [pool.submit(next, reading).result() for _ in expected] == expected
