@@ -32,6 +32,7 @@ from hybrid.engine import (
     Finding,
     Hit,
     HybridIndex,
+    Limits,
     PassageHit,
     Repair,
     Result,
@@ -124,7 +125,8 @@ from hybrid.version import __version__
 
 __all__ = [
     # an index
-    "create", "open", "restore", "HybridIndex", "Stats", "sync", "watch", "SyncReport", "MergePolicy",
+    "create", "open", "restore", "HybridIndex", "Stats", "sync", "watch", "SyncReport",
+    "MergePolicy", "Limits",
     "verify", "Verification", "Finding", "repair", "Repair",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_export", "read_queries", "read_qrels",

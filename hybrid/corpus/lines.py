@@ -19,6 +19,9 @@ from hybrid.errors import CorpusError
 MAX_LINE_BYTES = 64 * 2**20
 """The longest line accepted, after decompression: 64 MiB."""
 
+BOMB_BYTES, BOMB_RATIO = 64 * 2**20, 200
+"""A gzip file that unpacks to more than so many bytes, and so many times its size, is refused."""
+
 
 def read_lines(path: Path, *, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int, str]]:
     r"""Yield ``(number, text)`` for each line, numbered from 1, without its line end.
@@ -32,12 +35,15 @@ def read_lines(path: Path, *, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int
 
     """
     with _opened(path) as stream:
-        number = 0
+        number = grown = 0
         while True:
             number += 1
             line = _next_line(stream, path, number, limit)
             if not line:
                 return
+            grown += len(line)
+            if grown > BOMB_BYTES and isinstance(stream, gzip.GzipFile):
+                _check_growth(path, grown)
             skipped = len(codecs.BOM_UTF8) if number == 1 and line.startswith(codecs.BOM_UTF8) else 0
             line = line[skipped:].removesuffix(b"\n").removesuffix(b"\r")
             try:
@@ -86,6 +92,15 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             raise CorpusError(f"{path}: an empty file is not a gzip file; fetch or write it again")
         with gzip.GzipFile(fileobj=raw, mode="rb") as stream:
             yield cast("BinaryIO", stream)
+
+
+def _check_growth(path: Path, grown: int) -> None:
+    """Refuse a gzip file that unpacks to far more than texts do: it was made to fill a disk, or a day."""
+    if grown > BOMB_BYTES and grown > BOMB_RATIO * path.stat().st_size:
+        raise CorpusError(
+            f"{path}: it unpacks to over {BOMB_RATIO} times its size, which texts do not; if it is meant, "
+            "unpack it first"
+        )
 
 
 def _next_line(stream: BinaryIO, path: Path, number: int, limit: int) -> bytes:

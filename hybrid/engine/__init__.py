@@ -4,6 +4,7 @@ from hybrid.engine.cloning import clone
 from hybrid.engine.completing import Completed, complete, complete_stages
 from hybrid.engine.explanation import BranchPart, Explanation, StagePart
 from hybrid.engine.index import HybridIndex
+from hybrid.engine.limits import Limits
 from hybrid.engine.moving import restore
 from hybrid.engine.opening import create, open
 from hybrid.engine.repairing import Repair, repair
@@ -23,6 +24,7 @@ __all__ = [
     "Explanation",
     "Finding",
     "Hit",
+    "Limits",
     "PassageHit",
     "Repair",
     "HybridIndex",

@@ -26,6 +26,7 @@ from hybrid.engine.checks import check_vectors, cleaned
 from hybrid.engine.cutting import Cutter, check_uncut, cutters, seen_by
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.fitting import Codecs
+from hybrid.engine.limits import Limits
 from hybrid.engine.lookahead import Lookahead
 from hybrid.errors import DocumentError, DuplicateIdError, InputError
 from hybrid.index import DocumentRows, HeldRows, RowType, Snapshot, Transaction, check_documents
@@ -39,6 +40,7 @@ MEMORY = 512 << 20
 """How many bytes building may hold, if nothing else is said."""
 
 LEAST_MEMORY = 32 << 20
+LIMITS = Limits()
 GROUP_DOCUMENTS = 8192
 GROUP_BYTES = 4 << 20
 ALONE = 2
@@ -80,6 +82,7 @@ def add_documents(
     replace: bool,
     progress: Progress | None = None,
     memory: int = MEMORY,
+    limits: Limits = LIMITS,
 ) -> int:
     """Write documents as a new segment of a transaction; return how many there are.
 
@@ -99,7 +102,7 @@ def add_documents(
     branches = pipeline.stores
     types = row_types(pipeline)
     collected = _Collected(transaction, replace, memory // ROWS_SHARE, Codecs(snapshot))
-    groups = _checked(_groups(_documents(documents), memory), snapshot, pipeline, replace)
+    groups = _checked(_groups(_documents(documents), memory), snapshot, pipeline, replace, limits)
     light = [branch for branch in branches if branch.model is None]
     heavy = [branch for branch in branches if branch.model is not None]
     alone = encoders.together(())
@@ -237,7 +240,7 @@ def _documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Do
             )
 
 
-def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline) -> Document:
+def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline, limits: Limits) -> Document:
     """Return one document, checked as `add_documents` checks each before any work is done on it.
 
     Raises:
@@ -245,6 +248,7 @@ def accepted(document: Document | Mapping[str, Any], pipeline: Pipeline) -> Docu
     """
     (whole,) = _documents([document])
     check_documents([whole])
+    limits.check_document(whole, 0)
     _check_vectors(whole, pipeline.stores)
     check_uncut([whole], pipeline)
     return whole
@@ -281,7 +285,7 @@ def _weight(value: Any, depth: int = 0) -> int:
 
 
 def _checked(
-    groups: Iterable[_Group], snapshot: Snapshot, pipeline: Pipeline, replace: bool
+    groups: Iterable[_Group], snapshot: Snapshot, pipeline: Pipeline, replace: bool, limits: Limits
 ) -> Iterator[_Group]:
     """Refuse what cannot be accepted, before any work is done on it.
 
@@ -292,6 +296,8 @@ def _checked(
     early = snapshot.live and not replace and any(branch.model is not None for branch in branches)
     for group in groups:
         check_documents(group.documents, group.first)
+        for position, document in enumerate(group.documents, group.first):
+            limits.check_document(document, position)
         for document in group.documents:
             _check_vectors(document, branches)
         check_uncut(group.documents, pipeline)

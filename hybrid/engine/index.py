@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from hybrid.corpus.files import Selection
-from hybrid.engine.building import MEMORY, add_documents, row_types
+from hybrid.engine.building import LIMITS, MEMORY, add_documents, row_types
 from hybrid.engine.changing import check_versions, merge_tiers, to_delete
 from hybrid.engine.checks import checked_id, checked_list
 from hybrid.engine.encoders import EncoderSet
+from hybrid.engine.limits import Limits
 from hybrid.engine.reader import Reader
 from hybrid.engine.result import Result
 from hybrid.engine.syncing import PORTION, SyncReport, sync_folder
@@ -40,9 +41,10 @@ class HybridIndex(Reader):
         encoders: EncoderSet,
         rerankers: Mapping[str, Reranker],
         merging: MergePolicy | None = None,
+        limits: Limits = LIMITS,
     ) -> None:
         """Wrap an open store; use `hybrid.create` or `hybrid.open` instead."""
-        super().__init__(store, pipeline, encoders, rerankers)
+        super().__init__(store, pipeline, encoders, rerankers, limits)
         self._merging = merging
 
     def add(
@@ -166,6 +168,7 @@ class HybridIndex(Reader):
             raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
         if (ids is None) == (where is None):
             raise InputError("give either ids or where to delete, and not both")
+        self.limits.check_filter(where)
         wanted = [] if ids is None else list(dict.fromkeys(map(checked_id, checked_list("ids", ids))))
         with self._changing() as (transaction, snapshot):
             check_versions(snapshot, if_version)
@@ -287,6 +290,7 @@ class HybridIndex(Reader):
             replace=replace,
             progress=progress,
             memory=memory,
+            limits=self.limits,
         )
 
     @contextmanager

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hybrid.encoders.caching import CacheSetting, choose_cache
-from hybrid.engine.building import MEMORY
+from hybrid.engine.building import LIMITS, MEMORY
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
+from hybrid.engine.limits import Limits
 from hybrid.errors import FingerprintError, InputError, PipelineError
 from hybrid.index import MergePolicy, Store
 from hybrid.pipeline import Pipeline, from_stored, to_dict
@@ -32,6 +33,7 @@ def create(
     memory: int = MEMORY,
     cache: CacheSetting = None,
     merging: MergePolicy | None = MERGING,
+    limits: Limits = LIMITS,
 ) -> HybridIndex:
     """Create an index in the folder ``path``, and return it open for writing.
 
@@ -44,6 +46,7 @@ def create(
     crash: a file's path, a ``redis://`` URL, a `SQLiteCache`, a `RedisCache`, or "off". Without it
     ``HYBRID_CACHE`` says (`hybrid.encoders.caching.choose_cache`), else it is a file in the user's cache
     folder, of at most 4 GiB. ``merging``: when segments are merged after changes; None: only by `optimize`.
+    ``limits``: what is refused because it is too large.
 
     Raises:
         IndexExistsError: there is an index and ``overwrite`` is not set.
@@ -59,7 +62,7 @@ def create(
         "created_by": __version__,
     }
     with Store.creating(path, settings, overwrite=overwrite) as store:
-        index = HybridIndex(store, pipeline, encoder_set, rerankers or {}, merging)
+        index = HybridIndex(store, pipeline, encoder_set, rerankers or {}, merging, limits)
         index.add(documents, progress, memory=memory)
     return index
 
@@ -75,13 +78,15 @@ def open(
     verify: bool = False,
     cache: CacheSetting = None,
     merging: MergePolicy | None = MERGING,
+    limits: Limits = LIMITS,
 ) -> HybridIndex:
     """Open the index in the folder ``path``: ``mode`` "r" to search, "w" to change it as well.
 
     ``pipeline`` replaces the stored one for this session: it may differ in everything that the
     stored data does not depend on (k1 and b, fusion, rerankers, depth), and leave branches out
     when reading. Encoders are loaded and checked against the index now, or, with
-    ``check_encoders=False``, when they are first needed. ``cache``, ``merging``: as for `create`.
+    ``check_encoders=False``, when they are first needed. ``cache``, ``merging``, ``limits``: as
+    for `create`.
 
     ``verify`` reads every byte first, and refuses an index with any damage. Without it, arrays of up to
     4 MiB are checked when they are first used, and every document when it is read; damage in the middle of
@@ -112,7 +117,7 @@ def open(
     except BaseException:
         store.close()
         raise
-    return HybridIndex(store, chosen, encoder_set, rerankers or {}, merging)
+    return HybridIndex(store, chosen, encoder_set, rerankers or {}, merging, limits)
 
 
 def _checked_pipeline(pipeline: Pipeline) -> Pipeline:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,10 +17,11 @@ from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_qu
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.explanation import Explanation
+from hybrid.engine.limits import Limits
 from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search, encode_all
-from hybrid.engine.stats import Stats
+from hybrid.engine.stats import Stats, figures
 from hybrid.engine.vectors import dense_branch, document_vectors, query_vector
 from hybrid.engine.verifying import verify
 from hybrid.errors import InputError
@@ -40,9 +41,15 @@ class Reader:
     """
 
     def __init__(
-        self, store: Store, pipeline: Pipeline, encoders: EncoderSet, rerankers: Mapping[str, Reranker]
+        self,
+        store: Store,
+        pipeline: Pipeline,
+        encoders: EncoderSet,
+        rerankers: Mapping[str, Reranker],
+        limits: Limits,
     ) -> None:
         """Wrap an open store; use `hybrid.create` or `hybrid.open` instead."""
+        self.limits = limits
         self._store = store
         self._pipeline = pipeline
         self._encoders = encoders
@@ -161,7 +168,11 @@ class Reader:
             CursorError: the cursor is none of this index and query, or its generation is gone.
             BranchError: every branch failed, or one under ``strict``.
         """
-        limit, k, pipeline = Deadline(deadline), checked_k(k), self._variant(branches, fusion)
+        limit, k, pipeline = (
+            Deadline(deadline),
+            self._allowed([query], k, where),
+            self._variant(branches, fusion),
+        )
         asked = pages.Asked(checked_query(query, self._pipeline), pipeline, where, fusion)
 
         def run(n: int, pinned: pages.Pinned, strict: bool) -> Result:
@@ -171,6 +182,7 @@ class Reader:
             pinned = pages.current(self._store)
             return pages.with_cursor(run(k, pinned, strict), k, self._pins, pinned, asked)
         pinned, place = self._pins.find(cursor, asked.digest(), self._store)
+        self.limits.check_k(place.offset + k)
         result = pages.page(lambda n: run(n, pinned, True), place, k)
         result = pages.with_cursor(result, k, self._pins, pinned, asked, place)
         return pages.alive(result, pinned.snapshot)
@@ -197,9 +209,9 @@ class Reader:
 
         Queries are encoded in batches and searched side by side, over one snapshot.
         """
-        checked_k(k)
         if isinstance(queries, str | Query):
             raise InputError(f"queries is {queries!r}; give a list of queries: [{queries!r}]")
+        self._allowed(queries, k, where)
         pipeline = self._variant(branches, fusion)
         asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
@@ -245,9 +257,10 @@ class Reader:
         branch: str | None = None,
     ) -> list[Retrieved]:
         """Return one branch's best ``k`` documents for each query, as `retrieve` does."""
-        asked = [checked_query(query, self._pipeline) for query in checked_list("queries", queries)]
-        snapshot = self._store.snapshot
-        return retrieve(snapshot, self._pipeline, branch, asked, checked_k(k), where, self._encoders)
+        given = checked_list("queries", queries)
+        self._allowed(given, k, where)
+        asked = [checked_query(query, self._pipeline) for query in given]
+        return retrieve(self._store.snapshot, self._pipeline, branch, asked, k, where, self._encoders)
 
     def explain(
         self,
@@ -264,26 +277,13 @@ class Reader:
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
         """
+        self._allowed([query], k, where)
         search = self._search(query, self._variant(branches, fusion), where, False)
-        return search.explain(checked_id(id), checked_k(k))
+        return search.explain(checked_id(id), k)
 
     def stats(self) -> Stats:
         """Return figures of the generation that is being searched."""
-        snapshot = self._store.snapshot
-        branches = {branch.name: branch.stats(snapshot) for branch in self._pipeline.stores}
-        return Stats(
-            generation=snapshot.generation,
-            documents=snapshot.live,
-            deleted=snapshot.size - snapshot.live,
-            segments=len(snapshot.segments),
-            bytes=sum(view.segment.size for view in snapshot.segments),
-            truncated={
-                name: int(part["truncated"]) for name, part in branches.items() if "truncated" in part
-            },
-            branches=branches,
-            fields=snapshot.fields(),
-            encoders=self._encoders.counts(),
-        )
+        return figures(self._store.snapshot, self._pipeline, self._encoders.counts())
 
     def verify(self, *, deep: bool = False) -> Verification:
         """Check the folder's newest generation, every byte of it; see `hybrid.verify`."""
@@ -337,6 +337,13 @@ class Reader:
         }
         document = snapshot.documents([docnum])[0]
         return replace(document, vectors=vectors) if vectors else document
+
+    def _allowed(self, queries: Iterable[Any], k: int, where: Mapping[str, Any] | None) -> int:
+        """Return k; raise if it or a query or the filter is more than the limits allow."""
+        for query in queries:
+            self.limits.check_query(query)
+        self.limits.check_filter(where)
+        return self.limits.check_k(checked_k(k))
 
     def _variant(self, branches: Sequence[str] | None, fusion: Fusion | None) -> Pipeline:
         """Return the pipeline as one search wants it."""

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hybrid.encoders.caching import Counts
+from hybrid.index import Snapshot
+from hybrid.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +31,19 @@ class Stats:
     branches: Mapping[str, Mapping[str, int | float]]
     fields: tuple[str, ...]
     encoders: Mapping[str, Counts] = field(default_factory=dict)
+
+
+def figures(snapshot: Snapshot, pipeline: Pipeline, encoders: Mapping[str, Counts]) -> Stats:
+    """Return the figures of a snapshot; ``encoders``: what was counted of the models."""
+    branches = {branch.name: branch.stats(snapshot) for branch in pipeline.stores}
+    return Stats(
+        generation=snapshot.generation,
+        documents=snapshot.live,
+        deleted=snapshot.size - snapshot.live,
+        segments=len(snapshot.segments),
+        bytes=sum(view.segment.size for view in snapshot.segments),
+        truncated={name: int(part["truncated"]) for name, part in branches.items() if "truncated" in part},
+        branches=branches,
+        fields=snapshot.fields(),
+        encoders=encoders,
+    )

@@ -73,12 +73,12 @@ class Stream:
                     f"the id {whole.id!r} is already in the index; update replaces a document"
                 )
 
-        whole = accepted(document, self._index.pipeline)
+        whole = accepted(document, self._index.pipeline, self._index.limits)
         return self._put(_Change("add", whole.id, whole, expects))
 
     def update(self, document: Document | Mapping[str, Any], *, if_version: int | None = None) -> Future[int]:
         """Add a document, or replace it; with ``if_version`` only one of that version (``ConflictError``)."""
-        whole = accepted(document, self._index.pipeline)
+        whole = accepted(document, self._index.pipeline, self._index.limits)
         return self._put(_Change("update", whole.id, whole, _expecting(whole.id, if_version)))
 
     def delete(

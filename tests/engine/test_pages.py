@@ -92,11 +92,9 @@ def test_generations_are_kept_for_a_while_only(index, monkeypatch):
     index.delete(["d001"])
     index.search(QUERY, 5, cursor=cursor)
     monkeypatch.setattr(pages, "KEPT", -1.0)
+    assert index.search(QUERY, 5).cursor  # what was kept too long goes when something is kept
     with pytest.raises(hybrid.CursorError, match="not kept any more"):
-        for _ in range(2):
-            index.delete([index.search(QUERY, 1)[0].id])
-            assert index.search(QUERY, 5).cursor
-            index.search(QUERY, 5, cursor=cursor)
+        index.search(QUERY, 5, cursor=cursor)
     monkeypatch.setattr(pages, "KEPT", 1000.0)
     cursors = []
     for _ in range(pages.PINNED + 2):
@@ -157,7 +155,7 @@ def test_lists_that_do_not_continue_each_other_never_repeat_a_hit(index, exact_u
         result = run(self, k)
         if k <= exact_until:
             return result
-        mixed = sorted(result.hits[::-1], key=lambda hit: (hash((hit.id, k)) % 3, hit.id))
+        mixed = sorted(result.hits, key=lambda hit: (hash((hit.id, k)) % 3, hit.id))
         return replace(result, hits=tuple(mixed), exact=False)
 
     monkeypatch.setattr(hybrid.engine.reader.Search, "run", approximate)
