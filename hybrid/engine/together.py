@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from hybrid.engine.checks import checked_k, checked_query
+from hybrid.engine.checks import checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.result import Result
@@ -43,7 +43,7 @@ def search_together(index: HybridIndex, asks: Sequence[Ask], done: Done) -> None
     ready: dict[int, tuple[Query, Pipeline]] = {}
     for n, ask in enumerate(asks):
         try:
-            checked_k(ask.k)
+            index._allowed([ask.query], ask.k, ask.where)
             ready[n] = checked_query(ask.query, index.pipeline), index._variant(ask.branches, ask.fusion)
         except Exception as error:
             done(n, error)
