@@ -12,6 +12,7 @@ import pytest
     ("name", "module", "package", "extra"),
     [
         ("langchain", "langchain_core", "langchain-core", "langchain"),
+        ("haystack", "haystack", "haystack-ai", "haystack"),
         ("llama_index", "llama_index.core", "llama-index-core", "llama-index"),
     ],
 )
