@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hybrid.corpus.files import archive
@@ -32,19 +32,28 @@ def read_docx(file: FoundFile, note: Note) -> Iterator[Part]:
         except (KeyError, ValueError, SyntaxError, docx.opc.exceptions.OpcError) as error:
             raise UnreadableError(f"it is not a Word document ({error})") from error
     said = document.core_properties
-    text = "\n\n".join(filter(None, map(_block, document.iter_inner_content())))
+    styles = {
+        style.style_id: style.name or "" for style in document.styles
+    }  # a search for each takes longest
+    blocks = (_block(block, styles) for block in document.iter_inner_content())
+    text = "\n\n".join(filter(None, blocks))
     yield Part.whole(text, said.title or first_heading(text), author=said.author)
 
 
-def _block(block: Any) -> str:
+def _block(block: Any, styles: Mapping[str, str]) -> str:
     """Return a paragraph, or a table with a line for each row."""
     if hasattr(block, "rows"):
-        rows = ([cell.text.replace("\n", " ").strip() for cell in row.cells] for row in block.rows)
-        return "\n".join(" | ".join(dict.fromkeys(cells)) for cells in rows)  # merged cells come twice
+        return "\n".join(" | ".join(_cells(row)) for row in block.rows)
     text = str(block.text).strip()
-    style = block.style.name if block.style is not None and block.style.name else ""
+    style = styles.get(block._p.style, "")
     heading = _HEADING.match(style)
     if not text or not (heading or style == "Title" or style.startswith("List")):
         return text
     mark = "#" * min(int(heading[1]), 6) if heading else "#" if style == "Title" else "-"
     return f"{mark} {' '.join(text.split()) if mark != '-' else text}"
+
+
+def _cells(row: Any) -> list[str]:
+    """Return the texts of a row's cells; cells that were merged into one come once."""
+    elements = {id(cell._tc): cell for cell in row.cells}
+    return [cell.text.replace("\n", " ").strip() for cell in elements.values()]

@@ -484,3 +484,15 @@ def test_several_threads_may_read_at_once(tmp_path: Path) -> None:
         assert list(pool.map(lambda _: list(read(tmp_path)), range(12))) == [expected] * 12
         reading = read(tmp_path)
         assert [pool.submit(next, reading).result() for _ in expected] == expected
+
+
+def test_equal_cells_stay_and_merged_ones_come_once(tmp_path: Path) -> None:
+    from docx import Document as Word
+
+    word = Word()
+    table = word.add_table(rows=2, cols=3)
+    for n, text in enumerate(("same", "same", "other", "", "", "z")):
+        table.cell(n // 3, n % 3).text = text
+    table.cell(1, 0).merge(table.cell(1, 1)).text = "both"
+    word.save(str(tmp_path / "a.docx"))
+    assert [document.text for document in read(tmp_path)] == ["same | same | other\nboth | z"]
