@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace) -> None:
     from provenance import provenance
 
     record = json.loads(options.out.read_text()) if options.out and options.out.exists() else {}
-    record |= provenance() | {"threads": 1, "size_mb": options.size, "rounds": options.rounds}
+    record |= provenance() | {"threads": 1}
     record |= {"limits": LIMITS, "peers": peer_versions()}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -100,10 +100,10 @@ def measure(options: argparse.Namespace) -> None:
                 print(
                     number, Path(job[-1]).stem, *job[:-1], found[tuple(job)][-1], file=sys.stderr, flush=True
                 )
-        for job in tasks:
-            put(record, job, found[tuple(job)])
-    if options.out:
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
+            for job in tasks:
+                put(record, job, found[tuple(job)])
+            if options.out:  # after each round, so that a run that is cut short is not for nothing
+                options.out.write_text(json.dumps(record, indent=1) + "\n")
     table(record)
 
 
@@ -114,7 +114,7 @@ def put(record: dict[str, Any], job: list[str], runs: list[dict[str, Any]]) -> N
         "mb_per_second": round(statistics.median(rates), 3),
         "range": [round(rates[0], 3), round(rates[-1], 3)],
     }
-    told |= {key: value for key, value in runs[0].items() if key not in ("mb", "seconds")}
+    told |= {"rounds": len(runs)} | {key: value for key, value in runs[0].items() if key != "seconds"}
     if job[0] == "read":
         record.setdefault("reading", {})[job[1]] = told
     else:
