@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # of a function, not at what that calls.
 KERNELS = sorted((ROOT / "hybrid" / "kernels").glob("*.py"))
 STATE = blake2b(b"".join(path.read_bytes() for path in KERNELS), digest_size=8).hexdigest()
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = os.environ["LANGSMITH_TRACING"] = "false"  # nobody is told
 os.environ["HYBRID_CACHE"] = "off"  # tests of the embedding cache say where theirs is
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".numba" / STATE))
 

@@ -31,6 +31,11 @@ def test_the_python_runs(tmp_path, monkeypatch, capsys):
     assert len(names["index"]) == 2
     assert names["hit"].scores.keys() == {"lucene", "dense", "fused"}
     assert isinstance(names["pipeline"], hybrid.Pipeline)
+    wanted = [hit.id for hit in names["index"].search(names["question"], 2)]
+    assert wanted[0] == "memo"
+    assert [document.id for document in names["in_langchain"]] == wanted
+    assert [node.node_id for node in names["in_llama_index"]] == wanted
+    assert [document.id for document in names["in_haystack"]] == wanted
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/files.md"])

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
 
 import numpy as np
 import pytest
 
 import hybrid
-
-os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
-os.environ["LANGSMITH_TRACING"] = "false"
 
 
 def pytest_configure(config):
