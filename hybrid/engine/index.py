@@ -17,6 +17,7 @@ from hybrid.engine.limits import Limits
 from hybrid.engine.reader import Reader
 from hybrid.engine.result import Result
 from hybrid.engine.syncing import PORTION, SyncReport, sync_folder
+from hybrid.engine.telling import telling_of_change
 from hybrid.errors import FingerprintError, InputError
 from hybrid.fusion import Fusion
 from hybrid.index import MergePolicy, Snapshot, Store, Transaction
@@ -245,7 +246,7 @@ class HybridIndex(Reader):
 
         Results do not change. Return whether there was anything to do.
         """
-        with self._writing:
+        with self._writing, telling_of_change(self._store):
             return self._store.optimize(row_types(self._pipeline), progress)
 
     def refresh(self) -> bool:
@@ -296,7 +297,7 @@ class HybridIndex(Reader):
     @contextmanager
     def _changing(self) -> Iterator[tuple[Transaction, Snapshot]]:
         """Give a transaction and the snapshot that it changes; merge segments after its commit."""
-        with self._writing:
+        with self._writing, telling_of_change(self._store):
             with self._store.transaction() as transaction:
                 yield transaction, self._store.snapshot
             merge_tiers(self._store, self._pipeline, self._merging)

@@ -14,9 +14,10 @@ from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_qu
 from hybrid.engine.contents import Contents
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explanation import Explanation
+from hybrid.engine.queries import encode_all
 from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
-from hybrid.engine.search import Search, encode_all
+from hybrid.engine.search import Search
 from hybrid.errors import InputError
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot

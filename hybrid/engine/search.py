@@ -27,6 +27,7 @@ from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.rewriting import NAME as REWRITE
 from hybrid.engine.rewriting import Rewriting
 from hybrid.engine.selection import too_few
+from hybrid.engine.telling import told
 from hybrid.errors import BranchError, NotFoundError
 from hybrid.index import Mask, Snapshot
 from hybrid.pipeline import Pipeline
@@ -35,7 +36,7 @@ from hybrid.rerankers import Parents
 from hybrid.threads import parallel
 from hybrid.types import Docnums, Document, Query, Reranker
 
-logger = logging.getLogger("hybrid")
+logger = logging.getLogger("hybrid.engine")
 
 SHOWN = 3
 """How many of a document's passages a hit shows."""
@@ -86,8 +87,10 @@ class Search:
             filtered=where is not None,
         )
         self.timings: dict[str, float] = {}
+        self.spans: list[tuple[str, float, float]] = []
         self.sources: tuple[Source, ...] = ()
 
+    @told
     def run(self, k: int) -> Result:
         """Return the best ``k`` documents."""
         started = time.perf_counter()
@@ -204,7 +207,8 @@ class Search:
         """Go on without a branch, and say so."""
         if self.strict:
             raise BranchError(str(failure)) from failure.error
-        logger.warning("%s; the rest answers", failure, exc_info=failure.error)
+        about = {"branch": failure.name, "generation": self.snapshot.generation}
+        logger.warning("%s; the rest answers", failure, exc_info=failure.error, extra=about)
         self.degraded[failure.name] = _reason(failure.error)
 
     def _rerank(self, candidates: Candidates, wanted: int, mask: Mask) -> list[Stage]:
@@ -235,7 +239,9 @@ class Search:
         if self.strict:
             raise BranchError(f"{name} failed: {what}") from error
         said = "failed" if error else "fell short"
-        logger.warning("%s %s (%s); there the order before it stands", name, said, what, exc_info=error)
+        about = {"stage": name, "generation": self.snapshot.generation}
+        say = "%s %s (%s); there the order before it stands"
+        logger.warning(say, name, said, what, exc_info=error, extra=about)
 
     def _seen(self, docnums: Docnums) -> Sequence[Document]:
         """Return documents as rerankers see them."""
@@ -279,7 +285,9 @@ class Search:
         try:
             yield
         finally:
-            self.timings[stage] = self.timings.get(stage, 0.0) + time.perf_counter() - started
+            ended = time.perf_counter()
+            self.timings[stage] = self.timings.get(stage, 0.0) + ended - started
+            self.spans.append((stage, started, ended))
 
     def _notes(self) -> dict[str, tuple[str, ...]]:
         """Return why branches and stages failed, or in part, in the order of the query path."""
@@ -332,19 +340,3 @@ class Search:
 def _reason(error: Exception) -> str:
     """Return what an error says, or what it is if it says nothing."""
     return str(error) or type(error).__name__
-
-
-def encode_all(
-    branches: Sequence[Branch], queries: Sequence[Query], encoders: Encoders, strict: bool
-) -> dict[str, list[Any]]:
-    """Encode many queries at once for every branch; one that fails is left to each search."""
-    encoded = {}
-    for branch in branches:
-        try:
-            with guarded(branch.name):
-                encoded[branch.name] = branch.encode_queries(queries, encoders)
-        except BranchFailure as failure:
-            if strict:
-                raise BranchError(str(failure)) from failure.error
-            logger.warning("%s while encoding %d queries at once", failure, len(queries))
-    return encoded

@@ -10,8 +10,8 @@ from typing import Any
 from hybrid.engine.checks import checked_query
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.index import HybridIndex
+from hybrid.engine.queries import encode_all
 from hybrid.engine.result import Result
-from hybrid.engine.search import encode_all
 from hybrid.fusion import Fusion
 from hybrid.pipeline import Pipeline
 from hybrid.threads import parallel

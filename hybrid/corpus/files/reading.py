@@ -20,7 +20,7 @@ from hybrid.errors import CorpusError, HybridError
 from hybrid.types import Document
 
 _TABLES = frozenset(("csv", "jsonl", "parquet", "sqlite"))
-_LOGGER = logging.getLogger(__name__)
+_LOGGER = logging.getLogger("hybrid.corpus")
 
 
 class Reading(Iterator[Document]):

@@ -15,7 +15,7 @@ from hybrid.types import Document
 STDLIB = "stdlib"
 BUILTINS = "builtins"
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("hybrid.corpus")
 
 
 def read_python(name: str) -> Iterator[Document]:

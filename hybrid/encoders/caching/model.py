@@ -19,7 +19,7 @@ from hybrid.encoders.model import Model
 from hybrid.errors import PartialEncodingError
 from hybrid.types import Floats, Progress
 
-logger = logging.getLogger("hybrid")
+logger = logging.getLogger("hybrid.encoders")
 
 PORTION_CHARACTERS = 1 << 16
 PORTION_TEXTS = 512

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hybrid.errors import InputError, StorageError
 
-logger = logging.getLogger("hybrid")
+logger = logging.getLogger("hybrid.encoders")
 
 LIMIT = 4 << 30
 """How many bytes the file may have, if nothing else is said."""

@@ -22,7 +22,7 @@ from hybrid.remote.tokens import estimated_tokens
 from hybrid.rerankers.api.permutations import messages, parsed, passage, windows
 from hybrid.types import Document, Floats
 
-logger = logging.getLogger("hybrid")
+logger = logging.getLogger("hybrid.rerankers")
 
 _PATH = "chat/completions"
 _ANSWER_TOKENS = 5  # a number, for the rate limit
@@ -84,7 +84,7 @@ class ListwiseReranker:
     def score(self, query: str, documents: Sequence[Document]) -> Floats:
         """Return each document's place from the end: float32, shape (documents,), in the order given.
 
-        A window whose answer could not be used is told as a warning of the logger ``hybrid``.
+        A window whose answer could not be used is told as a warning of the logger ``hybrid.rerankers``.
 
         Raises:
             InputError: a text is not valid Unicode.
