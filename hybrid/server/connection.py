@@ -6,6 +6,8 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from hybrid.server.problems import MEDIA_TYPE, Problem
+
 HEAD = 64 * 1024
 """Bytes of a request's head at most."""
 
@@ -42,6 +44,13 @@ class Connection(HttpToolsProtocol):
                 self.transport.abort()
             elif self._clock is None:
                 self._start()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, as everything else is answered that is not accepted."""
+        body = Problem(400, "http", msg).body()
+        head = f"HTTP/1.1 400 Bad Request\r\ncontent-type: {MEDIA_TYPE}\r\nconnection: close\r\n"
+        self.transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def pause_writing(self) -> None:
         """Give the client so long to take what it has asked for."""

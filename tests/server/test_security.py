@@ -244,3 +244,10 @@ def test_documents_come_back_as_they_are_and_as_json(server):
     assert answer.headers["content-type"] == "application/json"
     (hit,) = json.loads(answer.content)["hits"]
     assert hit["id"] == "<script>alert(1)</script>"
+
+
+def test_what_is_no_http_is_told_so(guarded):
+    with connected(guarded) as line:
+        line.sendall(b"\x16\x03\x01 hello\r\n\r\n")  # TLS, say
+        answer = received(line)
+    assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n")

@@ -84,7 +84,7 @@ function terms(title, list) {
     bar.style.width = `${(100 * Math.abs(term.score)) / most}%`;
     return element("li", {}, element("span", { className: "term" }, term.term), element("span", { className: "track" }, bar), element("span", { className: "adds" }, figure(term.score, 3)));
   });
-  return element("div", { className: "terms" }, element("h4", {}, title), element("ul", {}, ...rows));
+  return element("div", { className: "terms" }, element("h3", {}, title), element("ul", {}, ...rows));
 }
 
 const SVG = "http://www.w3.org/2000/svg";
