@@ -6,7 +6,7 @@ import argparse
 import os
 import shlex
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ class Prompt:
         self._branches = options.branches.split(",") if options.branches else None
         self._last: hybrid.Result | None = None
         self._commands: Mapping[str, Callable[[str], None]] = {
-            "why": lambda text: show.line(str(self._result().explain(self._rank(text)))),
+            "why": lambda text: _lines(str(self._result().explain(self._rank(text))).split("\n")),
             "open": self._open,
             "k": self._set_k,
             "where": self._set_where,
@@ -91,7 +91,7 @@ class Prompt:
 
     def _open(self, text: str) -> None:
         hit = self._result()[self._rank(text) - 1]
-        show.line("\n".join(map(show.printable, [hit.title, "", *hit.text.splitlines()])))
+        _lines([hit.title, "", *hit.text.splitlines()])
 
     @staticmethod
     def _rank(text: str) -> int:
@@ -111,6 +111,11 @@ class Prompt:
         names = [name.strip(",") for name in shlex.split(text.replace(",", " "))] or None
         self._index.pipeline.only(tuple(names or [branch.name for branch in self._index.pipeline.branches]))
         self._branches = names
+
+
+def _lines(texts: Iterable[str]) -> None:
+    """Print lines; what would steer the terminal is taken out."""
+    show.line("\n".join(map(show.printable, texts)))
 
 
 class _History:
