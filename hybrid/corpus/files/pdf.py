@@ -1,7 +1,7 @@
 """PDF: one document for each page that has text.
 
 Read by PDFium (pypdfium2): it is Chrome's, so it is tested against hostile files all the time, and it is
-faster than pypdf, the other well-kept library without a copyleft licence (eval/results/reading.json).
+faster than pypdf, the other well-kept library without a copyleft licence (eval/reading.py measures both).
 """
 
 from __future__ import annotations
