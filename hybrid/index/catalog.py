@@ -304,7 +304,16 @@ def _translated(path: Path) -> Iterator[None]:
         damaged = code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
         if isinstance(error, sqlite3.DatabaseError) and damaged:
             raise _corrupt(path, str(error)) from error
-        raise StorageError(f"cannot use {path}: {error}") from error
+        raise StorageError(f"cannot use {path}: {error}{_reason(path)}") from error
+
+
+def _reason(path: Path) -> str:
+    """Return why the system opens nothing more, which SQLite does not tell: too many files, say."""
+    try:
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        return f" ({error.strerror or error})"
+    return ""
 
 
 def _cannot_open(error: StorageError) -> bool:
