@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -15,6 +16,7 @@ from hybrid.encoders.batching import equal_length_batches
 from hybrid.encoders.texts import Distinct
 from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError, InputError
+from hybrid.forking import Lock, abandon, end_without_destructors, renewed_after_fork
 from hybrid.threads import thread_count
 from hybrid.types import Floats, Progress
 
@@ -156,7 +158,39 @@ def checked_dtype(dtype: str) -> None:
         raise InputError(f"dtype is {dtype!r}; ONNX Runtime runs models in float32 or int8 here")
 
 
-def start_session(model: bytes | Path, weights: Path | None = None) -> Any:
+class Session:
+    """A session of ONNX Runtime that a forked process starts anew: its threads stay in the parent."""
+
+    def __init__(self, start: Callable[[], Any]) -> None:
+        self._start = start
+        self._session: Any = start()
+        renewed_after_fork(self)
+        self._lock = Lock()
+
+    def run(self, outputs: list[str] | None, feed: Mapping[str, Any]) -> Any:
+        """Run the model."""
+        return self._alive().run(outputs, feed)
+
+    def _alive(self) -> Any:
+        session = self._session
+        if session is None:
+            with self._lock:
+                session = self._session = self._session or self._start()
+        return session
+
+    def renew(self) -> None:
+        """Give up the parent's session; the next run starts another."""
+        if self._session is not None:
+            abandon(self._session)
+            end_without_destructors()
+        self._session = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the session says of its model."""
+        return getattr(self._alive(), name)
+
+
+def start_session(model: bytes | Path, weights: Path | None = None) -> Session:
     """Start a session of ``thread_count()`` threads.
 
     ``model``: a serialised graph, or its file. ``weights``: the folder of the files that a serialised graph
@@ -165,6 +199,10 @@ def start_session(model: bytes | Path, weights: Path | None = None) -> Any:
     Raises:
         EncoderError: ONNX Runtime cannot load it.
     """
+    return Session(partial(_started, model, weights))
+
+
+def _started(model: bytes | Path, weights: Path | None) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid import forking
 from hybrid.batches import Encoded, Representation, Side
 from hybrid.encoders.pool_process import Description, PoolProcess
 from hybrid.encoders.texts import Distinct
@@ -57,7 +58,7 @@ class Pool:
             raise InputError(f"options are for a model's name; {model!r} is called with the device alone")
         share = max(1, thread_count() // len(places))
         self._processes = [PoolProcess(model, place, options, share) for place in places]
-        self._busy = threading.Lock()
+        self._busy = forking.Lock()
         try:
             self._describe()
         except BaseException:
@@ -168,7 +169,7 @@ class _Work:
         self._next, self._done = count(), 0
         self._found: dict[int, Encoded] = {}
         self._errors: dict[int, BaseException] = {}
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
         self._report(0)
 
     def run(self, process: PoolProcess) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from hybrid import errors
 from hybrid.batches import Encoded, Representation, Side
 from hybrid.errors import EncoderError, InputError
+from hybrid.forking import abandon, renewed_after_fork
 from hybrid.threads import VARIABLE
 from hybrid.types import Encoder
 
@@ -57,7 +58,21 @@ class PoolProcess:
                 "function at the top level of a module"
             ) from error
         self._process: subprocess.Popen[bytes] | None = None
-        self._end: Callable[[], Any] | None = None
+        self._end: weakref.finalize[..., Any] | None = None
+        renewed_after_fork(self)
+
+    def renew(self) -> None:
+        """Leave the process to the one that this was forked from; the next call starts another."""
+        process, self._process = self._process, None
+        if process is None or self._end is None:
+            return
+        self._end.detach()
+        self._end = None
+        with open(os.devnull, "r+b") as nothing:  # the parent's end of the pipes must be the only one
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    os.dup2(nothing.fileno(), pipe.fileno())
+        abandon(process)
 
     def start(self) -> None:
         """Start the process and tell it what to load."""

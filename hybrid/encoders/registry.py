@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from hybrid import forking
 from hybrid.encoders.families import Pooling, find
 from hybrid.encoders.model import Model
 from hybrid.encoders.request import Backend, Dtype, Options
@@ -25,7 +26,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _registered: dict[str, Factory] = {}
 _loaded: dict[tuple[str, Options], Encoder] = {}
-_lock = threading.RLock()
+_lock = forking.Lock(threading.RLock)
 
 
 def names() -> list[str]:

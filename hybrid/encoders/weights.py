@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hybrid import forking
 from hybrid.errors import EncoderError
 
 _CHUNK = 1 << 20
 _LONGEST_HEADER = 100_000_000  # bytes; the limit of the format's own reader
 
 _digests: dict[tuple[str, int, int], str] = {}
-_digests_lock = threading.Lock()
+_digests_lock = forking.Lock()
 
 
 @dataclass(frozen=True, slots=True)

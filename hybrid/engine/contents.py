@@ -18,6 +18,7 @@ from hybrid.engine.pages import Pins
 from hybrid.engine.stats import Stats, figures
 from hybrid.engine.vectors import dense_branch, document_vectors, query_vector
 from hybrid.engine.verifying import verify
+from hybrid.forking import Lock
 from hybrid.index import Snapshot, Store
 from hybrid.index.checking import Verification
 from hybrid.pipeline import Pipeline
@@ -41,7 +42,7 @@ class Contents:
         self._pipeline = pipeline
         self._encoders = encoders
         self._rerankers = dict(rerankers)
-        self._writing = threading.RLock()
+        self._writing = Lock(threading.RLock)
         self._pins = Pins()
 
     @property

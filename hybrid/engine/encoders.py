@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.batches import Representation
 from hybrid.branches import Branch
 from hybrid.encoders import Model, check_probe, differences, load, probe, remedy, tolerance_of
@@ -47,7 +47,7 @@ class EncoderSet:
         self._stored = dict(stored or {})
         self._cache, self.cleaning = cache, cleaning
         self._ready: dict[str, CachedModel] = {}
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
 
     def get(self, name: str) -> CachedModel:
         """Return a model, checked once.

@@ -9,9 +9,9 @@ Documents added after a clock was put back are judged by the time that it shows 
 
 from __future__ import annotations
 
-import threading
 import time
 
+from hybrid import forking
 from hybrid.index.lives import NEVER
 from hybrid.index.snapshot import Snapshot
 
@@ -20,7 +20,7 @@ class Ages:
     """What one process has seen of the time, for each segment. Safe to use from many threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
         self._seen: dict[str, int] = {}  # by uuid, the latest time at which a segment was looked at
         self._last: tuple[Snapshot, Snapshot] | None = None  # whole, and what is left of it
 

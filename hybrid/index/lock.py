@@ -33,7 +33,7 @@ class WriterLock:
     def __init__(self, folder: Path) -> None:
         from filelock import FileLock, Timeout  # slow to import
 
-        self.folder = folder
+        self.folder, self._process = folder, os.getpid()
         self._lock: BaseFileLock = FileLock(folder / LOCK, timeout=0)
         try:
             self._lock.acquire()
@@ -54,7 +54,7 @@ class WriterLock:
 
     def release(self, *, remove: bool = False) -> None:
         """Give the lock back (harmless if done); with ``remove`` its file goes too."""
-        if not self._lock.is_locked:
+        if not self._lock.is_locked or self._process != os.getpid():  # a fork does not hold it
             return
         with suppress(OSError):  # only information for others
             (self.folder / HOLDER).unlink(missing_ok=True)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
+from hybrid import forking
 from hybrid.index.snapshot import Snapshot
 
 _T = TypeVar("_T")
 _KEPT: WeakKeyDictionary[Snapshot, dict[Hashable, Any]] = WeakKeyDictionary()
-_LOCK = threading.RLock()
+_LOCK = forking.Lock(threading.RLock)
 
 
 def memoized(snapshot: Snapshot, key: Hashable, build: Callable[[], _T]) -> _T:

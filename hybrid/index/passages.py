@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.forking import cached_property
 from hybrid.index.groups import spread, together
 from hybrid.index.memo import memoized
 from hybrid.index.rows import HeldRows, RowType

@@ -21,6 +21,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from hybrid import forking
 from hybrid.errors import CorruptIndexError, StorageError
 from hybrid.index.files import map_file, sync_folder
 from hybrid.index.footer import (
@@ -192,8 +193,8 @@ class Segment:
         self._entries = entries
         self._sound: set[str] = set()
         self._cache: dict[str, Any] = {}
-        self._locks: dict[str, threading.RLock] = {}
-        self._lock = threading.Lock()
+        self._locks: dict[str, forking.Lock] = {}
+        self._lock = forking.Lock()
 
     @classmethod
     def open(cls, path: Path, *, verify: bool = False) -> Segment:
@@ -305,7 +306,7 @@ class Segment:
     def cached(self, key: str, build: Callable[[], _T]) -> _T:
         """Return ``build()``, called at most once per key in this segment's life, thread-safely."""
         with self._lock:
-            lock = self._locks.setdefault(key, threading.RLock())
+            lock = self._locks.get(key) or self._locks.setdefault(key, forking.Lock(threading.RLock))
         with lock:
             if key not in self._cache:
                 self._cache[key] = build()

@@ -6,7 +6,6 @@ import heapq
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import CorruptIndexError, NotFoundError
+from hybrid.forking import cached_property
 from hybrid.index import metadata
 from hybrid.index.catalog import SegmentRecord, State
 from hybrid.index.documents import PREFIX, DocumentRows

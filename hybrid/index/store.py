@@ -1,10 +1,5 @@
 """An index folder: opening it, reading its current generation, and changing it.
 
-    my-index/
-      catalog.sqlite         what the index consists of (see ``catalog``)
-      segments/<uuid>.seg    immutable files that the catalogue names (see ``segment``)
-      write.lock             held by the one writer; writer.json says who that is
-
 A commit writes segment files, fsyncs them and their folder, and then makes one SQLite transaction;
 a crash at any point leaves the generation before or the one after. Files that the catalogue does
 not name are leftovers: they are removed when a writer opens the index. Readers map all files of
@@ -93,6 +88,7 @@ class Store:
         self._made = made
         self._transaction: Transaction | None = None
         self._closed = False
+        self._process = os.getpid()
         self._uncertain = False
 
     @classmethod
@@ -253,7 +249,7 @@ class Store:
 
     def close(self) -> None:
         """Give up the writer's lock; a new index without a commit is removed. Harmless if done."""
-        if self._closed:
+        if self._closed or self._process != os.getpid():  # of a fork, the process that opened it cleans up
             return
         self._closed = True
         unfinished = self.mode == "w" and self._committed is None and not self._uncertain
@@ -316,6 +312,11 @@ class Store:
     def _check_open(self) -> None:
         if self._closed:
             raise StorageError(f"the index {self.path} was closed; open it again")
+        if self.mode == "w" and self._process != os.getpid():
+            raise StorageError(
+                f"the index {self.path} was opened for writing by process {self._process}, of which this is "
+                "a fork; only that one may change it: open the index here for reading"
+            )
         if self._uncertain:
             raise StorageError(f"a commit to {self.path} failed half-way; close the index and open it again")
 

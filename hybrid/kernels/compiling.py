@@ -10,10 +10,11 @@ rule: Karlin, Manasse, Rudolph and Sleator 1988, "Competitive Snoopy Caching").
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from hybrid import forking
 
 LOADING = 0.4
 """Seconds that loading takes, about."""
@@ -23,7 +24,7 @@ class _Meter:
     """What interpreted code has cost this process so far, in seconds."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = forking.Lock()
         self.spent = 0.0
 
 

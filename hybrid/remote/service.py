@@ -31,6 +31,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from hybrid.errors import InputError, MissingDependencyError, RemoteError
+from hybrid.forking import renewed_after_fork
 from hybrid.remote import loop
 from hybrid.remote.limiter import Limiter, Limits
 from hybrid.remote.retrying import LASTING, PASSING, Retries, retry_after
@@ -105,16 +106,24 @@ class Service:
         self.name, self.base_url = name, checked_url(base_url)
         self._key, self._key_from, self._timeout = key, key_from, float(timeout)
         self._retries, self._limits = retries or Retries(), limits or Limits()
-        headers = {"Authorization": f"Bearer {key.reveal()}"} if key else {}
         self._httpx = httpx
-        self._client = httpx.AsyncClient(
-            headers=headers,
-            timeout=httpx.Timeout(self._timeout, connect=min(_CONNECT, self._timeout), pool=None),
-            limits=httpx.Limits(max_connections=self._limits.concurrency),
-        )
         self._limiter = Limiter(self._limits)
+        self._connect()
+        renewed_after_fork(self)
+
+    def _connect(self) -> None:
+        """Make the client, which connects when it is used."""
+        headers = {"Authorization": f"Bearer {self._key.reveal()}"} if self._key else {}
+        timeout = self._httpx.Timeout(self._timeout, connect=min(_CONNECT, self._timeout), pool=None)
+        limits = self._httpx.Limits(max_connections=self._limits.concurrency)
+        self._client = self._httpx.AsyncClient(headers=headers, timeout=timeout, limits=limits)
         self._places = asyncio.Semaphore(self._limits.concurrency)
         self._closing = weakref.finalize(self, _leave, self._client)
+
+    def renew(self) -> None:
+        """Leave the connections to the process that this one was forked from, and make others."""
+        if self._closing.detach():
+            self._connect()
 
     @property
     def limits(self) -> Limits:

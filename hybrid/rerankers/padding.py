@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hybrid.encoders.neural import loading
+from hybrid.forking import forked_after_loading
 from hybrid.threads import thread_count
 
 BUDGET = {"cpu": 4096, "other": 32768}
@@ -30,4 +31,5 @@ def use_threads() -> None:
     """Let torch use as many threads as the setting says."""
     torch = loading.torch_library()
     if torch.get_num_threads() != thread_count():
-        torch.set_num_threads(thread_count())
+        # OpenMP waits for ever for threads that stayed in the parent
+        torch.set_num_threads(1 if forked_after_loading("torch") else thread_count())

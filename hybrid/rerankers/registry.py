@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from hybrid import forking
 from hybrid.encoders.sources import download
 from hybrid.errors import EncoderError, InputError
 from hybrid.rerankers.request import Options
@@ -21,7 +22,7 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
 
 _registered: dict[str, Factory] = {}
 _loaded: dict[str, Reranker] = {}
-_lock = threading.RLock()
+_lock = forking.Lock(threading.RLock)
 
 
 def register(name: str, factory: Factory, *, replace: bool = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.encoders.neural import loading
 from hybrid.encoders.neural.loading import Dtype
 from hybrid.errors import EncoderError, InputError, MissingDependencyError
@@ -31,7 +31,7 @@ class SentenceCrossEncoder:
         """Take the library's model; see `load`."""
         self.name = name
         self._model = model
-        self._lock = threading.Lock()  # its tokenizer is not safe for threads
+        self._lock = forking.Lock()  # its tokenizer is not safe for threads
 
     @classmethod
     def load(

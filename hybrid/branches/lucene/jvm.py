@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from hybrid import forking
 from hybrid.errors import BranchError, CorruptIndexError, MissingDependencyError, StorageError
 
 EXTRA = "lucene"
@@ -28,8 +29,11 @@ OPTIONS = (
     "-XX:-UsePerfData",
     "--enable-native-access=ALL-UNNAMED",
 )
-_LOCK = threading.RLock()
+_LOCK = forking.Lock(threading.RLock)
 """Held during every use of Java: pyjnius keeps the object of a call in a place that all threads share."""
+
+_STARTED: list[int] = []
+"""The process that started Java."""
 
 _KEPT: list[Any] = []
 """Loggers that were told to be quiet: Java forgets what they were told when nothing refers to them."""
@@ -44,6 +48,7 @@ def java(name: str) -> Any:
     """
     with _LOCK:
         _start()
+        _check_process()
         return _class(name)
 
 
@@ -58,6 +63,7 @@ def calling() -> Iterator[None]:
     """
     with _LOCK:
         _start()
+        _check_process()
         import jnius
 
         try:
@@ -83,6 +89,15 @@ def _class(name: str) -> Any:
     return autoclass(name)
 
 
+def _check_process() -> None:
+    """Refuse a forked process: Java's threads stayed in the parent."""
+    if _STARTED[0] != os.getpid():
+        raise BranchError(
+            f"Java was started by process {_STARTED[0]}, of which this one is a fork, and cannot be used "
+            "here; let each worker be the first to use the Lucene branch, or start workers afresh (spawn)"
+        )
+
+
 @lru_cache(maxsize=1)
 def _start() -> None:
     """Start Java, or check the one that runs. What was started stays for the life of the process."""
@@ -100,6 +115,7 @@ def _start() -> None:
             f"a Java machine runs in this process, without Lucene; add {_jar()} to its classpath (with "
             "jnius_config.add_classpath), or use the Lucene branch before anything else starts Java"
         )
+    _STARTED.append(os.getpid())
     _quieten()
     _class("org.apache.lucene.search.IndexSearcher").setMaxClauseCount(2**31 - 1)
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.branches.lucene.searcher import Clause, LuceneIndex, Similarity
+from hybrid.forking import cached_property
 from hybrid.index import Mask, Snapshot
 from hybrid.ranking import Ranking
 from hybrid.types import Bools, Docnums, Floats, TermMatch

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.branches.lucene.analysis import IMPACTS, encodable
 from hybrid.branches.lucene.files import FIELD, Files, build, open_reader
 from hybrid.branches.lucene.jvm import calling, java
@@ -117,7 +117,7 @@ class _Slot:
     """Where the index of a snapshot is kept, once it is built."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = forking.Lock()
         self.index: LuceneIndex | None = None
 
 

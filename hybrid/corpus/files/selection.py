@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hybrid.errors import CorpusError
+from hybrid.forking import cached_property
 
 if TYPE_CHECKING:  # loaded when a folder is read
     from pathspec import GitIgnoreSpec

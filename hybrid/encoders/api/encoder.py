@@ -15,12 +15,12 @@ carries what was made, and the embedding cache keeps it, so that a second attemp
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, as_completed, wait
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.batches import DenseBatch, Encoded, Side
 from hybrid.encoders.api.wire import Wire, matrix
 from hybrid.encoders.texts import Distinct
@@ -75,7 +75,7 @@ class ApiEncoder:
         self._window = max_tokens
         self._texts = min(batch_texts or wire.most_texts, wire.most_texts)
         self._tokens = min(batch_tokens or wire.most_tokens, service.limits.tokens_per_minute or 2**62)
-        self._learning = threading.Lock()
+        self._learning = forking.Lock()
 
     def __repr__(self) -> str:
         return f"ApiEncoder({self._wire.provider}:{self.model}, {self.service.base_url!r})"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+
+from hybrid import forking
 
 
 class MemoryCache:
@@ -15,7 +16,7 @@ class MemoryCache:
         self.limit = limit
         self._values: OrderedDict[bytes, bytes] = OrderedDict()
         self._bytes = 0
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
 
     def get(self, keys: Sequence[bytes]) -> Mapping[bytes, bytes]:
         """Return the values of those keys that are there."""

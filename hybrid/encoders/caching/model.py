@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.batches import DenseBatch, Encoded, Representation, Side
 from hybrid.encoders.caching.entries import EmbeddingCache, intact, key, pack, space, unpack
 from hybrid.encoders.caching.memory_cache import MemoryCache
@@ -50,7 +50,7 @@ class _State:
     """What changes about a model: its counts, the queries it remembers, and whether its cache failed."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        self.lock = forking.Lock()
         self.counts: Counter[str] = Counter()
         self.queries = MemoryCache(QUERY_BYTES)
         self.probes: dict[Representation, Floats] = {}

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from hybrid import forking
 from hybrid.errors import InputError, MissingDependencyError, StorageError
 
 PREFIX = b"hybrid:embedding:"
@@ -38,7 +38,7 @@ class RedisCache:
         parts = urlsplit(url)
         self.place = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
         self._client: Any = None
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
 
     def __repr__(self) -> str:
         """Show the server."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from hybrid import forking
 from hybrid.errors import InputError, StorageError
 
 logger = logging.getLogger("hybrid.encoders")
@@ -59,7 +60,7 @@ class SQLiteCache:
         self.limit = limit
         self._connection: sqlite3.Connection | None = None
         self._opened: tuple[int, int, int] = (0, 0, 0)
-        self._lock = threading.RLock()
+        self._lock = forking.Lock(threading.RLock)
 
     def __repr__(self) -> str:
         """Show the path."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from hybrid.encoders.neural.loading import Dtype, Head
 from hybrid.encoders.texts import checked_texts
 from hybrid.encoders.units import ModelUnits
 from hybrid.errors import EncoderError
+from hybrid.forking import cached_property, forked_after_loading
 from hybrid.threads import thread_count
 from hybrid.types import Bools, Progress
 
@@ -199,7 +199,8 @@ class Backbone:
         """Return what a call gives for padded rows of ids, and the mask."""
         torch = loading.torch_library()
         if torch.get_num_threads() != thread_count():
-            torch.set_num_threads(thread_count())
+            # OpenMP waits for ever for threads that stayed in the parent
+            torch.set_num_threads(1 if forked_after_loading("torch") else thread_count())
         length = max(len(row) for row in rows)
         ids = torch.full((len(rows), length), self._padding, dtype=torch.int64)
         mask = torch.zeros((len(rows), length), dtype=torch.bool)

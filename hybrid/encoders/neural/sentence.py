@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.batches import DenseBatch, Side
 from hybrid.encoders.neural import loading
 from hybrid.encoders.neural.dense import check_dimension, check_finite
@@ -20,6 +20,7 @@ from hybrid.encoders.request import Request
 from hybrid.encoders.texts import Distinct
 from hybrid.encoders.weights import file_digest
 from hybrid.errors import EncoderError, InputError, MissingDependencyError
+from hybrid.forking import forked_after_loading
 from hybrid.threads import thread_count
 from hybrid.types import Progress
 
@@ -42,7 +43,7 @@ class SentenceTransformerEncoder:
         """The ``SentenceTransformer``."""
         self._request, self._device = request, device
         self._full = int(model.get_embedding_dimension())
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
 
     @property
     def dimension(self) -> int:
@@ -112,7 +113,8 @@ class SentenceTransformerEncoder:
         task = self._tasks().get(side)
         torch = loading.torch_library()
         if torch.get_num_threads() != thread_count():
-            torch.set_num_threads(thread_count())
+            # OpenMP waits for ever for threads that stayed in the parent
+            torch.set_num_threads(1 if forked_after_loading("torch") else thread_count())
         try:
             with self._lock:  # modules with adapters switch them on the model
                 found = self.model.encode(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from hybrid.forking import cached_property
 from hybrid.index.dense.codes import Codes
 from hybrid.index.dense.kinds import Binary, Form
 from hybrid.index.dense.vectors import Vectors

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import blake2b
 from typing import Any, Self, cast
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.errors import EncoderError
+from hybrid.forking import cached_property
 from hybrid.index.dense.vectors import Storage, Vectors
 from hybrid.index.multivector.form import TokenForm
 from hybrid.index.segment import Segment, SegmentWriter

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybrid.batches import Side
+from hybrid.forking import cached_property
 from hybrid.index.dense.vectors import Vectors
 from hybrid.index.multivector.codec import Codec, Kept
 from hybrid.index.multivector.rows import TokenRows

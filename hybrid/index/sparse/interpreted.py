@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
+from hybrid.forking import cached_property
 from hybrid.index.sparse.query import Found, SegmentQuery
 from hybrid.kernels.compiling import interpreting
 from hybrid.ranking import top_positions

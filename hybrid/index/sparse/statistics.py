@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from hybrid import forking
 from hybrid.index.memo import memoized
 from hybrid.index.snapshot import SegmentView, Snapshot
 from hybrid.index.sparse.postings import Place, Postings
@@ -50,7 +50,7 @@ class SparseStatistics:
         self.total_lengths = tuple(totals.tolist())
         self._terms: dict[Hashable, TermStatistics] = {}
         self._tables: dict[Hashable, Any] = {}
-        self._lock = threading.Lock()
+        self._lock = forking.Lock()
 
     @classmethod
     def of(cls, snapshot: Snapshot, prefix: str) -> SparseStatistics:
