@@ -10,12 +10,10 @@ from __future__ import annotations
 import base64
 import json
 import struct
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from hashlib import blake2b
 from hmac import compare_digest
 from typing import Any
@@ -24,6 +22,7 @@ import numpy as np
 
 from hybrid.engine.result import Hit, Result
 from hybrid.errors import CursorError
+from hybrid.forking import Lock, cached_property
 from hybrid.fusion import Fusion
 from hybrid.index import Snapshot, Store
 from hybrid.index.catalog import State
@@ -80,7 +79,7 @@ class Pins:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[int, tuple[Pinned, float]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def keep(self, pinned: Pinned) -> None:
         """Keep a generation from now on; those not used for long go, the oldest first."""

@@ -123,12 +123,7 @@ def read_catalog(path: Path) -> State:
 
 
 def check_database(path: Path) -> list[str]:
-    """Return what SQLite itself finds wrong with a catalogue that can be read; empty if nothing.
-
-    Raises:
-        CorruptIndexError: it cannot be read at all.
-        StorageError: it cannot be opened.
-    """
+    """Return what SQLite itself finds wrong with a catalogue that can be read; empty if nothing."""
     try:
         return _integrity(path, "mode=rw")
     except StorageError as error:
@@ -282,11 +277,15 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
 @contextmanager
 def _connect(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
     """Open the catalogue, close it in any case, and turn SQLite's errors into ours."""
-    with _translated(path):
-        connection = sqlite3.connect(_address(path, mode), uri=True, timeout=_TIMEOUT, isolation_level=None)
-        try:
+    connection = None
+    try:
+        with _translated(path):
+            connection = sqlite3.connect(
+                _address(path, mode), uri=True, timeout=_TIMEOUT, isolation_level=None
+            )
             yield connection
-        finally:
+    finally:
+        if connection is not None:
             connection.close()
 
 

@@ -1,13 +1,11 @@
 """An index folder: opening it, reading its current generation, and changing it.
 
-A commit writes segment files, fsyncs them and their folder, and then makes one SQLite transaction;
-a crash at any point leaves the generation before or the one after. Files that the catalogue does
-not name are leftovers: they are removed when a writer opens the index. Readers map all files of
-their generation and then need nothing from the folder, so files may be unlinked under them.
+A commit writes segment files, fsyncs them and their folder, and then makes one SQLite transaction; a crash
+leaves the generation before or the one after. What the catalogue does not name, the next writer removes.
+Readers map all files of their generation, and then need nothing from the folder.
 
-A new index takes effect with its first commit. Until then its folder holds the file ``unfinished``; closing
-the store before that removes everything, and after a crash the next ``create`` does. An index that is
-overwritten stays whole and readable until the first commit replaces its content in one transaction.
+A new index takes effect with its first commit; until then its folder holds the file ``unfinished``, and
+closing the store, or the next ``create``, removes everything. An overwritten one stays until then.
 """
 
 from __future__ import annotations
@@ -20,13 +18,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from hybrid.errors import (
-    CorruptIndexError,
-    FormatError,
-    IndexLockedError,
-    ReadOnlyError,
-    StorageError,
-)
+from hybrid.errors import CorruptIndexError, FormatError, IndexLockedError, ReadOnlyError, StorageError
+from hybrid.forking import abandon, renewed_after_fork
 from hybrid.index.ages import Ages
 from hybrid.index.catalog import (
     CATALOG,
@@ -89,6 +82,7 @@ class Store:
         self._transaction: Transaction | None = None
         self._closed = False
         self._process = os.getpid()
+        renewed_after_fork(self)
         self._uncertain = False
 
     @classmethod
@@ -247,6 +241,10 @@ class Store:
         with self.transaction() as change:
             change.replace(views, row_types, progress)
 
+    def renew(self) -> None:
+        """Leave the connection to the process that this one was forked from."""
+        abandon(self._held)
+
     def close(self) -> None:
         """Give up the writer's lock; a new index without a commit is removed. Harmless if done."""
         if self._closed or self._process != os.getpid():  # of a fork, the process that opened it cleans up
@@ -317,8 +315,9 @@ class Store:
                 f"the index {self.path} was opened for writing by process {self._process}, of which this is "
                 "a fork; only that one may change it: open the index here for reading"
             )
-        if self._uncertain:
+        if self._uncertain and not self._unchanged():
             raise StorageError(f"a commit to {self.path} failed half-way; close the index and open it again")
+        self._uncertain = False
 
 
 def _load(
