@@ -93,9 +93,9 @@ class Case:
             self.place / name / "new" / "index", self.operations, done, note if recover else None
         )
 
-    def _check(self, name: str, *, deep: bool = False) -> None:
+    def _check(self, name: str, *, counted: bool = True) -> None:
         count = workload.acknowledged(self.place / f"{name}.acks")
-        workload.check(self.place / name / "new" / "index", self.expected, count, deep=deep)
+        workload.check(self.place / name / "new" / "index", self.expected, count, counted=counted)
 
     def killed(self, at: int) -> None:
         """Kill before a step, and check."""
@@ -138,7 +138,7 @@ class Case:
         assert messages.count("\n") <= 1, messages
         if fault.error and messages:
             assert "StorageError" in messages or "ReadOnlyError" in messages, messages
-        self._check("refused")
+        self._check("refused", counted=False)
 
     def lost_power(self, at: int, fate: Fate, chosen: random.Random) -> None:
         """Replay the steps before ``at``, lose what may be lost, and check what is left."""
@@ -289,7 +289,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "eval"))
         from provenance import provenance
 
-        Path(options.out).write_text(json.dumps({**provenance(), **result}, indent=1) + "\n")
+        command = " ".join(["python -m tests.crash.campaign", *(arguments or sys.argv[1:])])
+        Path(options.out).write_text(
+            json.dumps({**provenance(), "command": command, **result}, indent=1) + "\n"
+        )
     else:
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     return 1 if result["failures"] else 0
