@@ -155,6 +155,8 @@ def _check_segment(folder: Path, state: State, record: SegmentRecord, inspect: I
             segment.verify()  # what lies between the arrays
             problems = [*_contradictions(view), *(() if inspect is None else inspect(view))]
             findings += [found("inconsistent", part, message) for part, message in problems]
+    except (ValueError, IndexError, TypeError, OverflowError, RecursionError) as error:
+        return Checked(record, None, (*findings, found("inconsistent", "", f"it cannot be read: {error}")))
     except CorruptIndexError as error:
         known = segment.info.checksum == record.checksum
         return Checked(
