@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 
@@ -13,6 +14,7 @@ import hybrid
 from hybrid import BM25, RM3, Cleaning, Document, Passages, Pipeline, Recursive
 from hybrid.text.spelling import distances
 
+SEARCHER = "io.anserini.search.SimpleSearcher"
 WORDS = ["ant", "bee", "cat", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"]
 
 
@@ -149,3 +151,37 @@ def test_recipes():
     pipeline = Pipeline([BM25(feedback=RM3(5, 20, 0.7), fuzzy=1)])
     assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
     assert "feedback" not in hybrid.format_recipe(Pipeline())
+
+
+@pytest.mark.usefixtures("java")
+def test_anserini_gives_the_same_scores(tmp_path):
+    from hybrid.branches.lucene import jvm
+
+    rng = random.Random(0)
+    words = [f"w{n}" for n in range(60)]
+    texts = [" ".join(rng.choices(words, weights=range(1, 61), k=rng.randint(3, 30))) for _ in range(300)]
+    documents = [Document(f"d{n:03}", text) for n, text in enumerate(texts)]
+    (tmp_path / "c").mkdir()
+    lines = (json.dumps({"id": d.id, "contents": d.text}) for d in documents)
+    (tmp_path / "c" / "c.jsonl").write_text("\n".join(lines))
+    options = {"collection": "JsonCollection", "input": str(tmp_path / "c"), "index": str(tmp_path / "x")}
+    options |= {"generator": "DefaultLuceneDocumentGenerator", "threads": "1"}
+    told = [part for name, value in options.items() for part in (f"-{name}", value)]
+    indexing, searching = jvm.java("io.anserini.index.IndexCollection"), jvm.java(SEARCHER)
+    analyzer = jvm.java("org.apache.lucene.analysis.core.WhitespaceAnalyzer")
+    queries = ("w3 w20", "w1 w2 w2 w45", "w7")
+    with jvm.calling():
+        indexing.main([*told, "-storeDocvectors", "-pretokenized", "-quiet"])
+        searcher = searching(str(tmp_path / "x"))
+        searcher.set_analyzer(analyzer())
+        searcher.set_bm25(0.9, 0.4)
+        searcher.set_rm3(None, 5, 4, 0.4, False, True)
+        theirs = [{hit.docid: hit.score for hit in searcher.search(query, 300)} for query in queries]
+        searcher.close()
+    feedback = RM3(documents=4, terms=5, weight=0.4)
+    with created(tmp_path / "i", documents, k1=0.9, b=0.4, feedback=feedback) as index:
+        for query, expected in zip(queries, theirs, strict=True):
+            found = index.retrieve(query, 300)
+            ours = dict(zip(found.ids, found.scores.tolist(), strict=True))
+            assert len(ours) > 40
+            assert ours == pytest.approx(expected, abs=1e-4)  # Anserini rounds what it returns
