@@ -16,6 +16,11 @@ NAME = "rewrite"
 """What results call it in ``degraded`` and timings."""
 
 
+OTHERS = "the other branches answer"
+GOES_ON = {NAME: "the query is searched as it is"}
+"""What is said when one fails; of branches `OTHERS`."""
+
+
 class Rewriting:
     """What stands for one query, asked for once."""
 

@@ -24,8 +24,8 @@ from hybrid.engine.highlighting import highlighted
 from hybrid.engine.passages import best_passages, read_passages
 from hybrid.engine.rerank import Stage
 from hybrid.engine.result import Hit, PassageHit, Result
+from hybrid.engine.rewriting import GOES_ON, OTHERS, Rewriting
 from hybrid.engine.rewriting import NAME as REWRITE
-from hybrid.engine.rewriting import Rewriting
 from hybrid.engine.selection import too_few
 from hybrid.engine.telling import told
 from hybrid.errors import BranchError, NotFoundError
@@ -208,7 +208,8 @@ class Search:
         if self.strict:
             raise BranchError(str(failure)) from failure.error
         about = {"branch": failure.name, "generation": self.snapshot.generation}
-        logger.warning("%s; the rest answers", failure, exc_info=failure.error, extra=about)
+        said = GOES_ON.get(failure.name, OTHERS)
+        logger.warning("%s; %s", failure, said, exc_info=failure.error, extra=about)
         self.degraded[failure.name] = _reason(failure.error)
 
     def _rerank(self, candidates: Candidates, wanted: int, mask: Mask) -> list[Stage]:
