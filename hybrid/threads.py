@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 from hybrid.errors import InputError
@@ -71,6 +73,67 @@ def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     finally:
         _HELPERS.give_back(helpers)
     return job.results()
+
+
+class Abandonment:
+    """Whether anybody still waits for a piece of work that runs in a thread of its own.
+
+    A thread cannot be ended from outside. Work that can stop by itself says how (`when_abandoned`).
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._over = False
+        self._told: list[Callable[[], None]] = []
+
+    def work(self, function: Callable[[], R]) -> R:
+        """Return what the function returns; meanwhile `when_abandoned` in this thread means this work."""
+        token = _CURRENT.set(self)
+        try:
+            return function()
+        finally:
+            _CURRENT.reset(token)
+
+    def tell(self) -> None:
+        """Say that nobody waits any more."""
+        with self._lock:
+            self._over, told = True, list(self._told)
+        for stop in told:
+            stop()
+
+    def add(self, stop: Callable[[], None]) -> None:
+        """Let ``stop`` be called; at once, if nobody waits already."""
+        with self._lock:
+            self._told.append(stop)
+            over = self._over
+        if over:
+            stop()
+
+    def remove(self, stop: Callable[[], None]) -> None:
+        """Let ``stop`` not be called any more."""
+        with self._lock:
+            self._told.remove(stop)
+
+
+_CURRENT: ContextVar[Abandonment | None] = ContextVar("hybrid-abandonment", default=None)
+
+
+@contextmanager
+def when_abandoned(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop``, from another thread, if nobody waits any more for what the body does.
+
+    >>> with when_abandoned(lambda: print("never printed")):
+    ...     pass
+    """
+    current = _CURRENT.get()
+    if current is None:
+        yield
+        return
+    current.add(stop)
+    try:
+        yield
+    finally:
+        current.remove(stop)
 
 
 class _Job(Generic[T, R]):

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.threads import parallel, thread_count
+from hybrid.threads import Abandonment, parallel, thread_count, when_abandoned
 
 
 def test_the_variable_decides(monkeypatch):
@@ -97,3 +97,23 @@ def test_a_forked_process_has_threads_of_its_own(four):
     if not child:
         os._exit(0 if parallel(str, range(8)) == [*map(str, range(8))] else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_work_is_told_that_nobody_waits():
+    told = []
+    waiting = Abandonment()
+
+    def work():
+        with when_abandoned(lambda: told.append("over")):
+            pass
+        with when_abandoned(lambda: told.append("inside")):
+            waiting.tell()
+            assert told == ["inside"]  # not what is over
+        with when_abandoned(lambda: told.append("late")):
+            assert told == ["inside", "late"]
+        return 7
+
+    assert waiting.work(work) == 7
+    with when_abandoned(lambda: told.append("elsewhere")):
+        waiting.tell()
+    assert told == ["inside", "late"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from hybrid.errors import InputError
+from hybrid.threads import Abandonment
 
 T = TypeVar("T")
 
@@ -17,7 +18,8 @@ class Deadline:
     """A moment after which nobody waits any more; None for never.
 
     Work that is late cannot be stopped from outside: it goes on in a thread of its own that does not keep
-    the process alive, and its result is thrown away.
+    the process alive, and its result is thrown away. Work that can stop by itself is told to
+    (`hybrid.threads.when_abandoned`): rerankers behind APIs send nothing more.
 
     Raises:
         InputError: the time is not a number of seconds above 0.
@@ -55,10 +57,13 @@ class Deadline:
         if self.passed:
             raise TimeoutError(f"the deadline of {self._seconds:g} s had passed")
         outcome: dict[str, Any] = {}
-        thread = threading.Thread(target=_keep, args=(work, outcome), name="hybrid-deadline", daemon=True)
+        waiting = Abandonment()
+        given = (lambda: waiting.work(work), outcome)
+        thread = threading.Thread(target=_keep, args=given, name="hybrid-deadline", daemon=True)
         thread.start()
         thread.join(max(0.0, self._at - time.monotonic()))
         if thread.is_alive():
+            waiting.tell()
             raise TimeoutError(f"it had not ended at the deadline of {self._seconds:g} s")
         if "error" in outcome:
             raise outcome["error"]

@@ -25,9 +25,9 @@ import asyncio
 import contextlib
 import json
 import weakref
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hybrid.errors import InputError, MissingDependencyError, RemoteError
@@ -36,6 +36,9 @@ from hybrid.remote import loop
 from hybrid.remote.limiter import Limiter, Limits
 from hybrid.remote.retrying import LASTING, PASSING, Retries, retry_after
 from hybrid.remote.secrets import Secret
+from hybrid.threads import when_abandoned
+
+T = TypeVar("T")
 
 _CONNECT = 10.0
 _SHOWN = 300
@@ -62,6 +65,25 @@ class Call:
         """Wait so long, or until ``halt``."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._halted.wait(), seconds)
+
+
+def waited(work: Coroutine[Any, Any, T], call: Call) -> T:
+    """Run requests of a call in the process's loop, and wait for what they give.
+
+    When the thread is interrupted, or nobody waits for what it does any more
+    (`hybrid.threads.when_abandoned`), nothing more is sent.
+    """
+
+    def halt(error: BaseException) -> None:
+        loop.running_loop().call_soon_threadsafe(call.halt, error)
+
+    future = loop.submit(work)
+    with when_abandoned(lambda: halt(TimeoutError("nobody waits for the answer any more"))):
+        try:
+            return future.result()
+        except BaseException as error:
+            halt(error)
+            raise
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,8 @@ import numpy as np
 
 from hybrid.encoders.texts import checked_texts
 from hybrid.errors import InputError, RemoteError
-from hybrid.remote import loop, refusals
-from hybrid.remote.service import Call, Service
+from hybrid.remote import refusals
+from hybrid.remote.service import Call, Service, waited
 from hybrid.remote.tokens import estimated_tokens
 from hybrid.rerankers.api.permutations import messages, parsed, passage, windows
 from hybrid.types import Document, Floats
@@ -100,12 +100,7 @@ class ListwiseReranker:
         texts = [document.content for document in documents]
         checked_texts([query, *texts])
         call, notes = Call(), list[str]()
-        future = loop.submit(self._ordered(query, texts, call, notes))
-        try:
-            order = future.result()
-        except BaseException as error:  # an interrupt of this thread: nothing more is sent
-            loop.running_loop().call_soon_threadsafe(call.halt, error)
-            raise
+        order = waited(self._ordered(query, texts, call, notes), call)
         scores = np.empty(len(texts), np.float32)
         scores[order] = np.arange(len(texts), 0, -1)
         return scores, tuple(notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import itertools
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import hypothesis
@@ -15,7 +16,7 @@ import hybrid
 from hybrid import RemoteError
 from hybrid.rerankers.api import permutations
 from hybrid.rerankers.api.permutations import parsed, passage, windows
-from tests.remote.rerankers import relevance, shown, spelled
+from tests.remote.rerankers import by_relevance, relevance, shown, spelled
 from tests.remote.server import changed, status
 
 QUERY = "what is a cell"
@@ -276,3 +277,28 @@ def test_texts_are_checked(api, reranker):
     with pytest.raises(hybrid.InputError, match="lone surrogate"):
         reranker("openai:m").score("a", documents(["b", "\ud800"]))
     assert not api.seen
+
+
+def test_nothing_more_is_sent_when_nobody_waits(api, reranker, tmp_path):
+    texts = [f"cell {n}" for n in range(9)]
+    pipeline = hybrid.Pipeline([hybrid.BM25()], rerank=[hybrid.Rerank("llm", top=9)])
+    judge = reranker("openai:m", window=3, step=2)  # four windows, one after the other
+    asked, go = threading.Event(), threading.Event()
+
+    def slow(query, passages):
+        asked.set()
+        go.wait(10)
+        return by_relevance(query, passages)
+
+    api.judge = slow
+    with hybrid.create(tmp_path / "i", documents(texts), pipeline, rerankers={"llm": judge}) as index:
+        result = index.search("cell", deadline=1.0)
+        assert result.degraded == ("rerank:llm",)
+        assert asked.is_set()
+        go.set()
+        for thread in threading.enumerate():
+            if thread.name == "hybrid-deadline":
+                thread.join(10)
+        assert len(api.seen) == 1
+        api.judge = by_relevance
+        assert index.search("cell", deadline=60).degraded == ()  # the next query is not harmed
