@@ -6,7 +6,8 @@
 the documents are chosen anew for each call, as a first stage would. Each way runs in a process of its own,
 PyLate in an environment of its own (`peers/environments.py`); processes take turns, so that what else the
 machine does falls on all. Scores are compared with float64 ones. The limit is one product in float32 of
-the documents' tokens, already together, with the query's, by the library under numpy.
+the documents' tokens, already together, with the query's, by the library under numpy. With
+``--device cuda`` our ways and torch's run on a GPU besides, what each call copies there and back included.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ WAYS = (
     "torch, gathered rows",
     "pylate rerank",
 )
+ON_DEVICE = tuple(way for way in WAYS if way.startswith(("hybrid", "torch")))
 QUERY_TOKENS, CANDIDATES, STORED, DIMENSION, THREADS = 32, 100, 1000, 128, 2
 CALLS = 200
 
@@ -47,7 +49,8 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "maxsim.json")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)
+    parser.add_argument("--device", help="where torch's ways and ours run besides: cuda")
+    parser.add_argument("--way", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.way:
         print(json.dumps(measure(options.way)))
@@ -56,10 +59,11 @@ def main() -> None:
     from provenance import provenance
 
     record = provenance()
-    rounds: dict[str, list[dict[str, Any]]] = {way: [] for way in WAYS}
+    there = [f"{way} on {options.device}" for way in ON_DEVICE] if options.device else []
+    rounds: dict[str, list[dict[str, Any]]] = {way: [] for way in (*WAYS, *there)}
     for _ in range(options.rounds):
-        for way in WAYS:
-            rounds[way].append(in_own_process(way))
+        for way, found in rounds.items():
+            found.append(in_own_process(way))
     results = {way: summary(found) for way, found in rounds.items()}
     record |= {
         "versions of peers": environments.versions("pylate"),
@@ -149,14 +153,17 @@ def prepared(
         asked = np.ascontiguousarray(query.T)
         for chosen in choices:
             yield asked.__rmatmul__, np.concatenate([tokens[bounds[d] : bounds[d + 1]] for d in chosen])
-    elif way.startswith("hybrid"):
-        call = ours(way.split()[1], tokens, bounds, query)
+        return
+    way, _, device = way.partition(" on ")
+    if way.startswith("hybrid"):
+        call = ours(way.split()[1], tokens, bounds, query, device)
         yield from ((call, chosen) for chosen in choices)
     else:
         import torch
 
         torch.set_num_threads(THREADS)
         torch.set_grad_enabled(False)
+        torch.set_default_device(device or "cpu")
         kind = {"torch, padded einsum": padded, "torch, gathered rows": gathered, "pylate rerank": pylate}[
             way
         ]
@@ -164,42 +171,44 @@ def prepared(
         yield from ((call, chosen) for chosen in choices)
 
 
-def ours(storage: Any, tokens: Any, bounds: Any, query: Any) -> Call:
+def ours(storage: Any, tokens: Any, bounds: Any, query: Any, device: str) -> Call:
     """Return this package's way: what a stage calls for stored documents."""
+    from hybrid.branches.devices import StoredOnDevice
     from hybrid.index.dense.vectors import Vectors
     from hybrid.index.multivector.codec import Kept
     from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
 
-    stored = StoredTokens(bounds, Kept.plain(Vectors.of(tokens, storage)))
+    kept = Kept.plain(Vectors.of(tokens, storage))
+    stored = StoredOnDevice(bounds, kept, None, device) if device else StoredTokens(bounds, kept)
     return lambda chosen: stored.scores(chosen, TokenQuery(query))
 
 
 def padded(torch: Any, tokens: Any, bounds: Any, query: Any) -> Call:
     """Return the plain way: documents padded to the longest, one einsum."""
-    pieces = [torch.from_numpy(tokens[a:b]) for a, b in pairwise(bounds)]
-    asked = torch.from_numpy(query)
+    pieces = [torch.tensor(tokens[a:b]) for a, b in pairwise(bounds)]
+    asked = torch.tensor(query)
 
     def call(chosen: Any) -> Any:
         lengths = torch.tensor([len(pieces[d]) for d in chosen])
         documents = torch.nn.utils.rnn.pad_sequence([pieces[d] for d in chosen], batch_first=True)
         products = torch.einsum("qd,ntd->nqt", asked, documents)
         outside = torch.arange(products.shape[2])[None] >= lengths[:, None]
-        return products.masked_fill_(outside[:, None], -torch.inf).max(-1).values.sum(-1).numpy()
+        return products.masked_fill_(outside[:, None], -torch.inf).max(-1).values.sum(-1).cpu().numpy()
 
     return call
 
 
 def gathered(torch: Any, tokens: Any, bounds: Any, query: Any) -> Call:
     """Return the way without padding: rows gathered, one product, a maximum for each document."""
-    stored, asked = torch.from_numpy(tokens), torch.from_numpy(query)
+    stored, asked = torch.tensor(tokens), torch.tensor(query)
 
     def call(chosen: Any) -> Any:
         rows = np.concatenate([np.arange(bounds[d], bounds[d + 1]) for d in chosen])
-        owner = torch.from_numpy(np.repeat(np.arange(len(chosen)), bounds[chosen + 1] - bounds[chosen]))
-        products = stored[torch.from_numpy(rows)] @ asked.T
+        owner = torch.tensor(np.repeat(np.arange(len(chosen)), bounds[chosen + 1] - bounds[chosen]))
+        products = stored[torch.tensor(rows)] @ asked.T
         best = torch.full((len(chosen), len(asked)), -torch.inf)
         best.scatter_reduce_(0, owner[:, None].expand_as(products), products, "amax")
-        return best.sum(1).numpy()
+        return best.sum(1).cpu().numpy()
 
     return call
 

@@ -1,17 +1,19 @@
 """Measure late interaction over a whole collection: our exact and centroid search beside fast-plaid's.
 
-    python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [-o FILE]
+    python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [--indexes FOLDER]
 
 The same token vectors (MiniLM's own, see `token_vectors.py`) for both, kept in 4 bits a number beside
 centroids by both; one query at a time, 2 threads. Recall is the share of the true best ten, by MaxSim over
 the unquantised vectors, that a way finds; what 4 bits cost is part of it, so the exact search over our 4-bit
 vectors is shown too. Each side runs in a process of its own, fast-plaid in an environment of its own
-(`peers/environments.py`).
+(`peers/environments.py`). Indexes are built anew, or kept in ``--indexes`` and found there: ``--queries 0``
+only builds them, so that building and asking can be apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
@@ -19,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +40,21 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="where token vectors are kept")
     parser.add_argument("--set", default="scifact")
     parser.add_argument("--queries", type=int, default=100, help="of the test queries, the first")
+    parser.add_argument("--indexes", type=Path, help="where indexes stay, each under the set's name")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "plaid.json")
     parser.add_argument("--fast-plaid", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = os.environ["HYBRID_THREADS"] = str(THREADS)
     documents, queries = vectors(options)
     if options.fast_plaid:
-        print(json.dumps(fast_plaid(documents, queries)))
+        with place(options, "fast-plaid") as folder:
+            print(json.dumps(fast_plaid(documents, queries, folder)))
         return
     from peers import environments
     from provenance import provenance
 
-    ours, truth = hybrid_ways(documents, queries)
+    with place(options, "hybrid") as folder:
+        ours, truth = hybrid_ways(documents, queries, folder)
     theirs = json.loads(
         subprocess.run(
             [str(environments.python("fast_plaid")), __file__, *sys.argv[1:], "--fast-plaid"],
@@ -57,6 +63,8 @@ def main() -> None:
             text=True,
         ).stdout.splitlines()[-1]
     )
+    if not queries:
+        return
     record = {
         **provenance(),
         "versions of peers": environments.versions("fast_plaid"),
@@ -87,20 +95,47 @@ def vectors(options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
     return list(kept("documents").values()), [asked[id] for id in wanted]
 
 
-def hybrid_ways(documents: list[Any], queries: list[Any]) -> tuple[dict[str, Any], list[list[int]]]:
+@contextlib.contextmanager
+def place(options: argparse.Namespace, side: str) -> Iterator[Path]:
+    """Yield the folder of a side's indexes."""
+    if options.indexes is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+    else:
+        folder = options.indexes / options.set / side
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+
+
+def built(folder: Path, build: Any) -> float:
+    """Build what is not there yet; return the seconds that it took."""
+    said = folder / "seconds.json"
+    if not said.exists():
+        started = time.perf_counter()
+        build()
+        said.write_text(json.dumps(time.perf_counter() - started))
+    return float(json.loads(said.read_text()))
+
+
+def hybrid_ways(
+    documents: list[Any], queries: list[Any], folder: Path
+) -> tuple[dict[str, Any], list[list[int]]]:
     """Return our ways' times and answers, and the true best ten of each query."""
     import hybrid
 
     dimension = documents[0].shape[1]
 
-    def opened(place: str, storage: Any) -> Any:
-        branch = hybrid.Multivector(dimension=dimension, name="tokens", storage=storage)
+    def pipeline(storage: Any, **options: Any) -> hybrid.Pipeline:
+        branch = hybrid.Multivector(dimension=dimension, name="tokens", storage=storage, **options)
+        return hybrid.Pipeline([branch], fusion=hybrid.RRF())
+
+    def build(name: str, storage: Any) -> None:
         made = (hybrid.Document(f"{n:07}", vectors={"tokens": v}) for n, v in enumerate(documents))
-        return hybrid.create(place, made, hybrid.Pipeline([branch], fusion=hybrid.RRF()))
+        hybrid.create(folder / name / "index", made, pipeline(storage)).close()
 
     def asked(index: Any) -> dict[str, Any]:
         times, found = [], []
-        for vector in [queries[0], *queries]:
+        for vector in [*queries[:1], *queries]:
             query = hybrid.Query("", {"tokens": vector})
             started = time.perf_counter()
             answer = index.retrieve(query, K)
@@ -108,53 +143,49 @@ def hybrid_ways(documents: list[Any], queries: list[Any]) -> tuple[dict[str, Any
             found.append([int(id) for id in answer.ids])
         return {"ms": statistics.median(times[1:]) * 1e3, "found": found[1:]}
 
-    ways: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        with opened(folder + "/true", "float32") as index:
-            ways["exact, float32"] = asked(index)
-        started = time.perf_counter()
-        opened(folder + "/coded", "residual4").close()
-        seconds = time.perf_counter() - started
-        for probes, depth in [(0, 0), *((p, d) for p in PROBES for d in DEPTHS)]:
-            branch = hybrid.Multivector(dimension=dimension, name="tokens", storage="residual4")
-            name = "exact, 4 bits"
-            if probes:
-                settings: Any = {"search": "plaid", "probes": probes, "candidates": depth}
-                branch = hybrid.Multivector(
-                    dimension=dimension, name="tokens", storage="residual4", **settings
-                )
-                name = f"probes {probes}, candidates {depth}"
-            pipeline = hybrid.Pipeline([branch], fusion=hybrid.RRF())
-            with hybrid.open(folder + "/coded", pipeline=pipeline) as index:
-                ways[name] = asked(index)
+    for name in ("true", "coded"):
+        (folder / name).mkdir(exist_ok=True)
+    built(folder / "true", lambda: build("true", "float32"))
+    seconds = built(folder / "coded", lambda: build("coded", "residual4"))
+    if not queries:
+        return {}, []
+    settings: dict[str, dict[str, Any]] = {"exact, 4 bits": {}}
+    settings |= {
+        f"probes {probes}, candidates {depth}": {"search": "plaid", "probes": probes, "candidates": depth}
+        for probes in PROBES
+        for depth in DEPTHS
+    }
+    with hybrid.open(folder / "true" / "index") as index:
+        ways = {"exact, float32": asked(index)}
+    for name, options in settings.items():
+        with hybrid.open(folder / "coded" / "index", pipeline=pipeline("residual4", **options)) as index:
+            ways[name] = asked(index)
     return {"seconds": round(seconds, 1), "ways": ways}, ways["exact, float32"]["found"]
 
 
-def fast_plaid(documents: list[Any], queries: list[Any]) -> dict[str, Any]:
+def fast_plaid(documents: list[Any], queries: list[Any], folder: Path) -> dict[str, Any]:
     """Return fast-plaid's times and answers."""
     import torch
     from fast_plaid import search
 
     torch.set_num_threads(THREADS)
+    index = search.FastPlaid(index=str(folder / "index"), device="cpu")
+    tensors = [torch.from_numpy(each) for each in documents]
+    seconds = built(folder, lambda: index.create(documents_embeddings=tensors, nbits=4))
     ways: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        index = search.FastPlaid(index=folder, device="cpu")
-        started = time.perf_counter()
-        index.create(documents_embeddings=[torch.from_numpy(each) for each in documents], nbits=4)
-        seconds = time.perf_counter() - started
-        asked = [torch.from_numpy(each)[None] for each in queries]
-        for probes in PROBES:
-            for depth in DEPTHS:
-                times, found = [], []
-                for query in [asked[0], *asked]:
-                    started = time.perf_counter()
-                    answer = index.search(
-                        query, top_k=K, n_full_scores=depth, n_ivf_probe=probes, show_progress=False
-                    )
-                    times.append(time.perf_counter() - started)
-                    found.append([number for number, _ in answer[0]])
-                name = f"probes {probes}, candidates {depth}"
-                ways[name] = {"ms": statistics.median(times[1:]) * 1e3, "found": found[1:]}
+    asked = [torch.from_numpy(each)[None] for each in queries]
+    for probes in PROBES if asked else ():
+        for depth in DEPTHS:
+            times, found = [], []
+            for query in [asked[0], *asked]:
+                started = time.perf_counter()
+                answer = index.search(
+                    query, top_k=K, n_full_scores=depth, n_ivf_probe=probes, show_progress=False
+                )
+                times.append(time.perf_counter() - started)
+                found.append([number for number, _ in answer[0]])
+            name = f"probes {probes}, candidates {depth}"
+            ways[name] = {"ms": statistics.median(times[1:]) * 1e3, "found": found[1:]}
     return {"seconds": round(seconds, 1), "ways": ways}
 
 

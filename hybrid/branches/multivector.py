@@ -11,6 +11,7 @@ import numpy as np
 
 from hybrid.batches import Representation, TokenBatch
 from hybrid.branches.base import Encoders
+from hybrid.branches.devices import check_device, on_device
 from hybrid.branches.passages import Passages
 from hybrid.errors import DocumentError, EncoderError, InputError, PipelineError
 from hybrid.index import Mask, Rows, Snapshot
@@ -18,6 +19,7 @@ from hybrid.index.multivector import (
     Codec,
     Effort,
     MultivectorScorer,
+    StoredTokens,
     TokenForm,
     TokenQuery,
     TokenRows,
@@ -52,6 +54,9 @@ class Multivector:
     ``probes`` clusters of a query's token, and of these the ``candidates`` best as far as centroids tell
     (at least four times as many as are asked for). Where a filter leaves few documents, all are compared. To
     rescore the best of other branches use `hybrid.MaxSim`.
+
+    ``device``: where token vectors are compared, as torch names it, "cuda" say; None for the processor. A
+    segment's are copied there when they are first asked for. Scores are the same to the bit.
     """
 
     model: str | None = None
@@ -65,6 +70,7 @@ class Multivector:
     probes: int = field(default=4, metadata={"neutral": True})
     candidates: int = field(default=256, metadata={"neutral": True})
     passages: Passages | None = None
+    device: str | None = None
 
     kind: ClassVar[BranchKind] = "dense"
     takes_vectors: ClassVar[bool] = True
@@ -88,6 +94,7 @@ class Multivector:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise PipelineError(f"{name} is {value!r}; give a whole number of at least 1")
+        check_device(self.device)
         form = self.form
         if self.clusters is not None and not form.bits and not form.clustered:
             raise PipelineError(
@@ -168,8 +175,10 @@ class Multivector:
     def scorer(self, snapshot: Snapshot, query: TokenQuery, mask: Mask) -> MultivectorScorer:
         """Return the scorer of one query's token vectors."""
         effort = Effort(self.probes, self.candidates) if self.search == "plaid" else None
-        spelt = self.pool is None
-        return MultivectorScorer(snapshot, self.name, query, mask, effort=effort, spelt=spelt)
+        tokens = StoredTokens.of if self.device is None else on_device(self.device)
+        return MultivectorScorer(
+            snapshot, self.name, query, mask, effort=effort, spelt=self.pool is None, tokens=tokens
+        )
 
     def rankings(
         self, snapshot: Snapshot, queries: Sequence[TokenQuery], mask: Mask, k: int

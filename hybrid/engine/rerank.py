@@ -125,13 +125,17 @@ def interpolated(weight: float, scores: Floats, before: Floats) -> Floats:
 def lowered(scores: Floats, limit: float) -> Floats:
     """Shift the scores of documents that a stage did not see below the lowest that it gave.
 
-    They are of another scale; only their order, and the distances between them, mean something.
-    Scores that are below the limit already stay as they are.
+    They are of another scale; only their order, and the distances between them, mean something. What
+    differed still does, be it by one step of float32. Scores below the limit stay as they are.
     """
     if not len(scores) or scores[0] < limit:
         return scores
-    below = float(np.nextafter(np.float32(limit), np.float32(-np.inf)))
-    return (scores.astype(np.float64) - float(scores[0]) + below).astype(np.float32)
+    below = np.nextafter(np.float32(limit), np.float32(-np.inf))
+    shifted = (scores.astype(np.float64) - float(scores[0]) + float(below)).astype(np.float32)
+    for n in np.flatnonzero(np.diff(scores)).tolist():
+        if shifted[n + 1] >= shifted[n]:
+            shifted[n + 1 :] = np.minimum(shifted[n + 1 :], np.nextafter(shifted[n], np.float32(-np.inf)))
+    return shifted
 
 
 def min_max(scores: NDArray[np.floating]) -> Doubles:

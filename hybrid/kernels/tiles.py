@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import binding, ir
-from numba import njit, types
+from numba import config, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
@@ -24,8 +24,9 @@ _FEATURES = binding.get_host_cpu_features()
 _ROWS = 8 if _FEATURES.get("avx512f") else 4
 """How many tokens are taken at a time: as many as there are registers for their sums."""
 
-BYTES = bool(_FEATURES.get("avx512vnni") and _FEATURES.get("avx512vl"))
-"""Whether the processor multiplies and adds bytes (`multiply_bytes` needs it)."""
+_AS_IT_IS = config.CPU_NAME is None and config.CPU_FEATURES is None
+BYTES = bool(_AS_IT_IS and _FEATURES.get("avx512vnni") and _FEATURES.get("avx512vl"))
+"""Whether the processor multiplies and adds bytes, and numba may use all it can (for `multiply_bytes`)."""
 
 MOST_BYTES = 1 << 16
 """Up to how many numbers sums of products of bytes fit into int32."""

@@ -206,6 +206,7 @@ class Pipeline:
             stage.project,
             stage.pool,
             stage.clusters,
+            device=stage.device,
         )
         for branch in self.branches:
             if isinstance(branch, Multivector) and stage.model and branch.stored() == own.stored():

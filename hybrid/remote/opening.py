@@ -6,15 +6,14 @@ import os
 
 from hybrid.errors import EncoderError
 from hybrid.remote.limiter import Limits
+from hybrid.remote.providers import Provider
 from hybrid.remote.retrying import Retries
 from hybrid.remote.secrets import Secret, checked_secret
 from hybrid.remote.service import Service
 
 
 def open_service(
-    provider: str,
-    default_url: str,
-    key_variables: tuple[str, ...],
+    provider: Provider,
     *,
     base_url: str | None,
     api_key: Secret | None,
@@ -26,29 +25,29 @@ def open_service(
     """Return the service of a provider, with its address and its key.
 
     Without ``base_url``, the environment variable ``<PROVIDER>_<PURPOSE>_BASE_URL`` says where it is, or
-    ``<PROVIDER>_BASE_URL``, or else it is ``default_url``.
+    ``<PROVIDER>_BASE_URL``, or else it is the provider's own address.
 
     Raises:
         EncoderError: no address or no key is known.
     """
-    variables = [f"{provider}_{purpose}_base_url".upper()] if purpose else []
-    variables.append(f"{provider}_base_url".upper())
+    variables = [f"{provider.name}_{purpose}_base_url".upper()] if purpose else []
+    variables.append(f"{provider.name}_base_url".upper())
     told = (os.environ.get(variable, "").strip() for variable in variables)
-    url = base_url or next(filter(None, told), default_url)
+    url = base_url or next(filter(None, told), provider.url)
     if not url:
-        raise EncoderError(f"nothing says where {provider} is; give base_url=, or set {variables[0]}")
+        raise EncoderError(f"nothing says where {provider.name} is; give base_url=, or set {variables[0]}")
     key, source = api_key, "handed in as api_key"
-    for name in key_variables:
+    for name in provider.key_variables:
         if key is None:
             key, source = checked_secret(None, "api_key", name), f"from {name}"
-    checked_secret(key, "api_key", key_variables[0])
-    if key is None and url == default_url:
+    checked_secret(key, "api_key", provider.key_variables[0])
+    if key is None and url == provider.url:
         raise EncoderError(
-            f"no key for {provider}; set the environment variable {key_variables[0]}, or give "
+            f"no key for {provider.name}; set the environment variable {provider.key_variables[0]}, or give "
             "api_key=hybrid.Secret(...)"
         )
     return Service(
-        provider,
+        provider.name,
         url,
         key=key,
         key_from=f"the key is {source}" if key else "no key was given",

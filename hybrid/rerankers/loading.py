@@ -8,11 +8,9 @@ from typing import Any
 from hybrid.encoders.neural import loading
 from hybrid.encoders.onnx_loading import model_file
 from hybrid.errors import InputError
+from hybrid.rerankers.pairs import PASSAGES
 from hybrid.rerankers.request import Options
 from hybrid.types import Reranker
-
-PASSAGES = 4
-"""How many passages of a long document are read, unless told."""
 
 
 def load_folder(folder: Path, name: str, options: Options) -> Reranker:

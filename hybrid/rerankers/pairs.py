@@ -12,6 +12,9 @@ from hybrid.encoders.texts import checked_texts
 from hybrid.errors import EncoderError, InputError
 from hybrid.types import Document, Floats
 
+PASSAGES = 4
+"""How many passages of a long document are read, unless told."""
+
 
 class Pair(NamedTuple):
     """A query with one passage of a document, as token ids; ``types`` says which of the two each is of."""

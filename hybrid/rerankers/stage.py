@@ -79,7 +79,8 @@ class MaxSim:
     ``model`` names an encoder of token vectors (ColBERT, BGE-M3); with a ``dimension`` instead, documents
     and queries bring their token vectors under the stage's name. Token vectors are made when
     documents are added, and kept as ``storage``, ``project``, ``pool`` and ``clusters`` say, which are those
-    of `hybrid.Multivector`; a branch's that keeps the same are shared. ``top``, ``weight`` and ``expand``
+    of `hybrid.Multivector`; a branch's that keeps the same are shared, and compared where the branch compares
+    them. ``device`` is that of `hybrid.Multivector`. ``top``, ``weight`` and ``expand``
     are those of `Rerank`.
     """
 
@@ -93,6 +94,7 @@ class MaxSim:
     pool: int | None = None
     clusters: int | None = None
     expand: Neighbours | None = None
+    device: str | None = None
 
     def __post_init__(self) -> None:
         _check_share(self.top, self.weight)

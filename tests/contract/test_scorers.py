@@ -33,6 +33,7 @@ KINDS = {
     "dense, truncated": hybrid.Dense(dimension=DIMENSION, name="branch", truncate=4),
     "multivector": hybrid.Multivector(dimension=DIMENSION, name="branch"),
     "multivector, float32": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="float32"),
+    "multivector, by torch": hybrid.Multivector(dimension=DIMENSION, name="branch", device="cpu"),
     "multivector, int8": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="int8"),
     "multivector, residual4": hybrid.Multivector(dimension=DIMENSION, name="branch", storage="residual4"),
     "multivector, residual2, projected, pooled": hybrid.Multivector(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import hybrid
+from hybrid.engine.rerank import lowered
 
 BRANCHES = [hybrid.BM25(analyzer="simple"), hybrid.Dense(dimension=2)]
 
@@ -193,3 +194,15 @@ def test_recipes_hold_every_stage():
 def test_refusals(make, message):
     with pytest.raises(hybrid.PipelineError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    ("scores", "limit", "expected"),
+    [
+        ([0.5, 0.25], 1.0, [0.5, 0.25]),  # below already
+        ([3.0, 2.0, 2.0, 0.0], 1.0, [1 - 2**-24, -(2**-24), -(2**-24), -2 - 2**-23]),
+        ([3 + 2**-22, 3.0, 3.0, 3 - 2**-22, 1.0], 1e8, [1e8 - 8, 1e8 - 16, 1e8 - 16, 1e8 - 24, 1e8 - 32]),
+    ],
+)
+def test_what_stays_below_keeps_its_order(scores, limit, expected):
+    assert lowered(np.float32(scores), limit).tolist() == np.float32(expected).tolist()

@@ -8,6 +8,7 @@ import pytest
 import hybrid
 from hybrid.batches import TokenBatch
 from hybrid.errors import EncoderError
+from hybrid.index import clone_folder
 from hybrid.index.multivector import TokenForm, TokenRows, fit
 from hybrid.index.multivector.codec import Codec, nearest, same
 from hybrid.index.multivector.pooling import clusters, pooled
@@ -97,10 +98,41 @@ def test_scores_are_those_of_what_is_kept_through_every_change(tmp_path, options
         assert stats["clusters"] == options.get("clusters", stats["clusters"]) > 1
 
 
-def test_what_is_read_back_can_be_added_again(tmp_path):
-    branch = hybrid.Multivector(dimension=DIMENSION, name="t", storage="residual4", clusters=16)
+@pytest.mark.parametrize("options", FORMS.values(), ids=FORMS)
+def test_a_folder_that_was_moved_or_cloned_says_the_same(tmp_path, options):
+    pipeline = hybrid.Pipeline([hybrid.Multivector(dimension=DIMENSION, name="t", **options)])
+    query = np.random.default_rng(6).standard_normal((4, DIMENSION)).astype(np.float32)
+    with hybrid.create(tmp_path / "index", made(40), pipeline) as index:
+        index.delete(["0-0003"])
+        index.add(made(6, seed=1))
+        expected, vectors = scored(index, query), {d.id: d.vectors["t"] for d in index.documents()}
+    clone_folder(tmp_path / "index", tmp_path / "cloned")
+    (tmp_path / "index").rename(tmp_path / "moved")
+    for name in ("moved", "cloned"):
+        with hybrid.open(tmp_path / name, mode="w") as index:
+            assert scored(index, query) == expected
+            found = {d.id: d.vectors["t"] for d in index.documents()}
+            assert found.keys() == vectors.keys()
+            for id, rows in found.items():
+                np.testing.assert_array_equal(rows, vectors[id])
+            index.optimize()
+            assert scored(index, query) == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"storage": "residual4", "clusters": 16},
+        {"storage": "float32", "project": 12},
+        {"storage": "float16", "pool": 2},
+    ],
+    ids=["residuals", "projected", "pooled"],
+)
+def test_what_is_read_back_can_be_added_again(tmp_path, options):
+    branch = hybrid.Multivector(dimension=DIMENSION, name="t", **{**options, "pool": None})
     pipeline = hybrid.Pipeline([branch])
-    with hybrid.create(tmp_path / "a", made(50), pipeline) as index:
+    first = hybrid.Pipeline([hybrid.Multivector(dimension=DIMENSION, name="t", **options)])
+    with hybrid.create(tmp_path / "a", made(50), first) as index:
         again = [*index.documents()]
         with hybrid.create(tmp_path / "b", again, pipeline) as copy:
             assert {d.id for d in copy.documents()} == {d.id for d in again}

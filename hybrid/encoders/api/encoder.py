@@ -78,7 +78,7 @@ class ApiEncoder:
         self._learning = forking.Lock()
 
     def __repr__(self) -> str:
-        return f"ApiEncoder({self._wire.provider}:{self.model}, {self.service.base_url!r})"
+        return f"ApiEncoder({self._wire.provider.name}:{self.model}, {self.service.base_url!r})"
 
     def close(self) -> None:
         """End the connections."""
@@ -103,7 +103,7 @@ class ApiEncoder:
         """
         return {
             "model": self.model,
-            "api": self._wire.provider,
+            "api": self._wire.provider.name,
             "dimension": self.dimension,
             "dtype": "unstated",
             "normalize": True,

@@ -9,6 +9,7 @@ from hybrid.encoders.families import find
 from hybrid.errors import InputError
 from hybrid.remote import Limits, Retries, Secret
 from hybrid.remote.opening import open_service
+from hybrid.remote.providers import OPENAI, TEI
 
 
 def provider_of(name: str) -> Wire | None:
@@ -57,8 +58,6 @@ def connect(
     before = _prefixes(wire, model, family)
     service = open_service(
         wire.provider,
-        wire.default_url,
-        wire.key_variables,
         base_url=base_url,
         api_key=api_key,
         timeout=timeout,
@@ -70,7 +69,7 @@ def connect(
         with_encoding(wire, encoding),
         service,
         dimension=dimension,
-        known_dimension=DIMENSIONS.get(name) if service.base_url == wire.default_url else None,
+        known_dimension=DIMENSIONS.get(name) if service.base_url == wire.provider.url else None,
         query_prefix=before[0] if query_prefix is None else query_prefix,
         document_prefix=before[1] if document_prefix is None else document_prefix,
         max_tokens=max_tokens,
@@ -81,7 +80,7 @@ def connect(
 
 def _prefixes(wire: Wire, model: str, family: str | None) -> tuple[str, str]:
     """Return what stands before queries and documents, where the API knows no sides and the model does."""
-    known = find(family or model) if family or wire.provider in {"openai", "tei"} else None
+    known = find(family or model) if family or wire.provider in {OPENAI, TEI} else None
     if family is not None and known is None:
         raise InputError(
             f"family is {family!r}, which is not among the known models; docs/models.md lists them"

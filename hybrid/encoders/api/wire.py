@@ -16,7 +16,9 @@ import numpy as np
 
 from hybrid.batches import Side
 from hybrid.errors import RemoteError
+from hybrid.remote import providers
 from hybrid.remote.answers import JSONObject, by_index
+from hybrid.remote.providers import Provider
 from hybrid.types import Floats
 
 Encoding: TypeAlias = Literal["base64", "float"]
@@ -26,18 +28,8 @@ class Wire(Protocol):
     """How to speak with one kind of API."""
 
     @property
-    def provider(self) -> str:
-        """How names begin that mean it: ``provider:model``."""
-        ...
-
-    @property
-    def default_url(self) -> str:
-        """Where it is; empty if everybody runs their own."""
-        ...
-
-    @property
-    def key_variables(self) -> tuple[str, ...]:
-        """Environment variables that may hold the key."""
+    def provider(self) -> Provider:
+        """Who offers it."""
         ...
 
     @property
@@ -83,9 +75,7 @@ class OpenAI:
     silently on this path: give ``max_tokens`` for them, or use ``tei:``.
     """
 
-    provider: str = "openai"
-    default_url: str = "https://api.openai.com/v1"
-    key_variables: tuple[str, ...] = ("OPENAI_API_KEY",)
+    provider: Provider = providers.OPENAI
     path: str = "embeddings"
     most_texts: int = 128  # 2,048 allowed; smaller ones travel side by side
     most_tokens: int = 100_000  # 300,000 allowed
@@ -108,9 +98,7 @@ class OpenAI:
 class Cohere:
     """Cohere's second version; ``truncate: NONE`` makes it refuse what is too long."""
 
-    provider: str = "cohere"
-    default_url: str = "https://api.cohere.com"
-    key_variables: tuple[str, ...] = ("COHERE_API_KEY", "CO_API_KEY")
+    provider: Provider = providers.COHERE
     path: str = "v2/embed"
     most_texts: int = 96
     most_tokens: int = 100_000
@@ -140,9 +128,7 @@ class Cohere:
 class Voyage:
     """Voyage AI; ``truncation: false`` makes it refuse what is too long."""
 
-    provider: str = "voyage"
-    default_url: str = "https://api.voyageai.com/v1"
-    key_variables: tuple[str, ...] = ("VOYAGE_API_KEY",)
+    provider: Provider = providers.VOYAGE
     path: str = "embeddings"
     most_texts: int = 128  # 1,000 allowed
     most_tokens: int = 100_000  # 120,000 allowed of the largest models, more of others
@@ -174,9 +160,7 @@ class Jina:
     Models since v3 are told which side a text is on (``task``); the first and second versions know no tasks.
     """
 
-    provider: str = "jina"
-    default_url: str = "https://api.jina.ai/v1"
-    key_variables: tuple[str, ...] = ("JINA_API_KEY",)
+    provider: Provider = providers.JINA
     path: str = "embeddings"
     most_texts: int = 128
     most_tokens: int = 100_000
@@ -207,9 +191,7 @@ class Jina:
 class TEI:
     """The own path of text-embeddings-inference; ``truncate: false`` makes it refuse what is too long."""
 
-    provider: str = "tei"
-    default_url: str = ""
-    key_variables: tuple[str, ...] = ("TEI_API_KEY",)
+    provider: Provider = providers.TEI
     path: str = "embed"
     most_texts: int = 32  # its --max-client-batch-size, unless it was started with another
     most_tokens: int = 16_384  # its --max-batch-tokens
@@ -229,7 +211,7 @@ class TEI:
 
 _ALL: tuple[Wire, ...] = (OpenAI(), Cohere(), Voyage(), Jina(), TEI())
 
-WIRES: Mapping[str, Wire] = {wire.provider: wire for wire in _ALL}
+WIRES: Mapping[str, Wire] = {wire.provider.name: wire for wire in _ALL}
 """By provider."""
 
 

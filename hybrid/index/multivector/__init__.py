@@ -2,7 +2,7 @@
 
 from hybrid.index.multivector.codec import Codec
 from hybrid.index.multivector.form import TOKEN_STORAGES, TokenForm, TokenStorage
-from hybrid.index.multivector.maxsim import TokenQuery
+from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
 from hybrid.index.multivector.plaid import Effort
 from hybrid.index.multivector.rows import TokenRows
 from hybrid.index.multivector.scorer import MultivectorScorer
@@ -14,6 +14,7 @@ __all__ = [
     "Codec",
     "Effort",
     "MultivectorScorer",
+    "StoredTokens",
     "TokenForm",
     "TokenQuery",
     "TokenRows",

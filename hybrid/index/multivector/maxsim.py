@@ -171,6 +171,10 @@ class StoredTokens:
         parallel(one, _shares(sizes))
         return best
 
+    def errors(self, query: TokenQuery) -> Doubles:
+        """Return how far a float32 product of each query token may be from the true one, before scales."""
+        return np.array([float32_error(self.dimension, length, self.longest) for length in query.lengths])
+
     def _comparing(self, query: TokenQuery) -> tuple[Callable[..., None], Arrays, Arrays]:
         """Return the kernel for what is kept, and its first and last arguments."""
         from hybrid.kernels import maxsim, tiles
@@ -178,8 +182,7 @@ class StoredTokens:
         values, scales, dimension = self.kept.values, self.kept.scales, self.dimension
         if values.dtype == np.int8 and tiles.BYTES and dimension % 4 == 0 and dimension <= tiles.MOST_BYTES:
             return maxsim.compare_bytes, (values, scales), (*query.bytes, query.wide)
-        errors = np.array([float32_error(dimension, length, self.longest) for length in query.lengths])
-        asked = (query.arranged, query.wide, errors)
+        asked = (query.arranged, query.wide, self.errors(query))
         if self.codec is not None and self.codec.bits:
             packed = (values, self.kept.codes, scales.view(np.uint16), self.codec.centres, self.codec.table)
             return maxsim.compare_residuals, packed, asked

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from hybrid.index.memo import memoized
 from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
 from hybrid.index.multivector.plaid import Clusters, Effort, centroid_products, propose
 from hybrid.index.ranks import Standing, true_ranks
+from hybrid.index.segment import Segment
 from hybrid.index.snapshot import Mask, Snapshot
 from hybrid.ranking import Ranking, merge, top_positions
 from hybrid.types import Docnums, Floats, TermMatch
@@ -26,6 +27,7 @@ class MultivectorScorer:
     The score of a document is Σ_i max_j q_i·d_j, over the query's tokens i and the document's tokens j as
     they are kept. Every eligible document is ranked. All of them are compared, unless `top` may look at
     likely ones only (``effort``, see `hybrid.index.multivector.plaid`); whatever is found is scored exactly.
+    ``tokens`` gives the token vectors of a segment: those that compare elsewhere give the same scores.
 
     Raises:
         InputError: the query's vectors have another dimension than the index, or are not finite.
@@ -40,10 +42,11 @@ class MultivectorScorer:
         *,
         effort: Effort | None = None,
         spelt: bool = True,
+        tokens: Callable[[Segment, str], StoredTokens] = StoredTokens.of,
     ) -> None:
         self._spelt = spelt
         self._snapshot, self._prefix, self._mask, self._effort = snapshot, prefix, mask, effort
-        self._stored = [StoredTokens.of(view.segment, prefix) for view in snapshot.segments]
+        self._stored = [tokens(view.segment, prefix) for view in snapshot.segments]
         for stored in self._stored[:1]:
             if query.vectors.shape[1] != stored.given:
                 raise InputError(

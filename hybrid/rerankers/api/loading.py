@@ -7,11 +7,13 @@ from collections.abc import Callable
 from hybrid.errors import InputError
 from hybrid.remote import Limits, Retries, Secret
 from hybrid.remote.opening import open_service
+from hybrid.remote.providers import OPENAI
 from hybrid.rerankers.api.listwise import ListwiseReranker, Settings
 from hybrid.rerankers.api.reranker import ApiReranker
 from hybrid.rerankers.api.wire import WIRES
+from hybrid.rerankers.pairs import PASSAGES
 
-LANGUAGE_MODELS = "openai"
+LANGUAGE_MODELS = OPENAI.name
 """How names begin of language models that order documents."""
 
 
@@ -30,6 +32,8 @@ def connect(
     api_key: Secret | None = None,
     batch_documents: int | None = None,
     batch_tokens: int | None = None,
+    max_tokens: int | None = None,
+    passages: int = PASSAGES,
     timeout: float = 60.0,
     retries: Retries | None = None,
     limits: Limits | None = None,
@@ -39,7 +43,8 @@ def connect(
     ``base_url``: where the API is; without it the environment variable ``<PROVIDER>_RERANK_BASE_URL`` says,
     or ``<PROVIDER>_BASE_URL``, or else it is the provider's own address. ``api_key``: without it, the
     provider's environment variable is read (COHERE_API_KEY or CO_API_KEY, VOYAGE_API_KEY, JINA_API_KEY,
-    TEI_API_KEY); another address may need none. ``batch_documents``, ``batch_tokens``: see `ApiReranker`.
+    TEI_API_KEY); another address may need none. ``batch_documents``, ``batch_tokens``, ``max_tokens``,
+    ``passages``: see `ApiReranker`.
 
     Raises:
         EncoderError: no address or no key is known.
@@ -52,8 +57,6 @@ def connect(
         raise InputError(f"{name!r} names no API; give provider:model, with one of {', '.join(WIRES)}")
     service = open_service(
         wire.provider,
-        wire.default_url,
-        wire.key_variables,
         base_url=base_url,
         api_key=api_key,
         timeout=timeout,
@@ -62,7 +65,13 @@ def connect(
         purpose="rerank",
     )
     return ApiReranker(
-        model.strip(), wire, service, batch_documents=batch_documents, batch_tokens=batch_tokens
+        model.strip(),
+        wire,
+        service,
+        batch_documents=batch_documents,
+        batch_tokens=batch_tokens,
+        max_tokens=max_tokens,
+        passages=passages,
     )
 
 
@@ -95,9 +104,7 @@ def connect_listwise(
         raise InputError(f"{name!r} names no language model; give openai:model")
     settings = Settings(window, step, passage_tokens, temperature)
     service = open_service(
-        provider,
-        "https://api.openai.com/v1",
-        ("OPENAI_API_KEY",),
+        OPENAI,
         base_url=base_url,
         api_key=api_key,
         timeout=timeout,

@@ -8,6 +8,9 @@ checked:
 - A request that is refused as too large is halved until the document that is too long stands alone; its end
   is then cut off, as far as the API wants it.
 
+Where the model's window is known, a longer document is sent as passages, and its best one counts, as for
+models that run here.
+
 There is no part of an answer: when one request has failed for good the others are not sent any more, and the
 stage that asked leaves the order as it was.
 """
@@ -20,13 +23,29 @@ from collections.abc import Sequence
 import numpy as np
 
 from hybrid.encoders.api.encoder import BLANK
-from hybrid.encoders.texts import Distinct, checked_texts
+from hybrid.encoders.texts import Distinct
 from hybrid.errors import InputError, RemoteError
-from hybrid.remote import loop, refusals
-from hybrid.remote.service import Call, Service
-from hybrid.remote.tokens import batches, estimated_tokens
+from hybrid.remote import refusals
+from hybrid.remote.service import Call, Service, waited
+from hybrid.remote.tokens import BYTES_PER_TOKEN, batches, estimated_tokens
 from hybrid.rerankers.api.wire import Wire, numbers
+from hybrid.rerankers.pairs import PASSAGES, checked_passages, contents
 from hybrid.types import Document, Floats
+
+
+def overlapping(text: str, most_tokens: int | None, passages: int) -> list[str]:
+    """Return a text as up to so many passages, each half a passage after the one before, or whole if it fits.
+
+    ``most_tokens``: how many a passage has, by estimate; None for any. What comes after them is not read.
+
+    >>> overlapping("ab cd ef gh", 2, 4)
+    ['ab cd ', 'cd ef ', 'ef gh']
+    """
+    if most_tokens is None or estimated_tokens(text) <= most_tokens:
+        return [text]
+    whole, size = text.encode(), most_tokens * BYTES_PER_TOKEN
+    starts = range(0, len(whole) - size + max(1, size // 2), max(1, size // 2))
+    return [whole[start : start + size].decode(errors="ignore") for start in starts[:passages]]
 
 
 class ApiReranker:
@@ -44,25 +63,31 @@ class ApiReranker:
         *,
         batch_documents: int | None = None,
         batch_tokens: int | None = None,
+        max_tokens: int | None = None,
+        passages: int = PASSAGES,
     ) -> None:
         """Take the model's name, how to speak with its API, and where that is; nothing is sent yet.
 
         ``batch_documents``, ``batch_tokens``: what one request holds at most, unless the API takes less. The
-        query counts with each document.
+        query counts with each document. ``max_tokens``: how many tokens of a document the model reads, by
+        estimate (`estimated_tokens`); without it, what is known of the API; where nothing is, the API cuts. A
+        longer document is read as up to ``passages`` passages, see `overlapping`.
 
         Raises:
             InputError: a size is below 1.
         """
-        for name, value in (("batch_documents", batch_documents), ("batch_tokens", batch_tokens)):
+        sizes = {"batch_documents": batch_documents, "batch_tokens": batch_tokens, "max_tokens": max_tokens}
+        for name, value in sizes.items():
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
                 raise InputError(f"{name} is {value!r}; give a whole number of at least 1, or None")
         self.model, self.service = model, service
-        self._wire = wire
+        self._wire, self._window = wire, max_tokens or wire.window
+        self._passages = checked_passages(passages)
         self._documents = min(batch_documents or wire.most_documents, wire.most_documents)
         self._tokens = min(batch_tokens or wire.most_tokens, service.limits.tokens_per_minute or 2**62)
 
     def __repr__(self) -> str:
-        return f"ApiReranker({self._wire.provider}:{self.model}, {self.service.base_url!r})"
+        return f"ApiReranker({self._wire.provider.name}:{self.model}, {self.service.base_url!r})"
 
     def close(self) -> None:
         """End the connections."""
@@ -77,19 +102,17 @@ class ApiReranker:
             InputError: a text is not valid Unicode.
             RemoteError: the API failed, or its answer cannot be used.
         """
-        checked_texts([query])
-        distinct = Distinct.of([document.content for document in documents])
+        texts = contents(query, documents)
+        read = [overlapping(text, self._window, self._passages) for text in texts]
+        distinct = Distinct.of([passage for passages in read for passage in passages])
         if not distinct.texts:
             return np.zeros(0, np.float32)
         texts = [text if text.strip() else BLANK for text in distinct.texts]
         call = Call()
-        future = loop.submit(self._all(query if query.strip() else BLANK, texts, call))
-        try:
-            scores = future.result()
-        except BaseException as error:  # an interrupt of this thread: nothing more is sent
-            loop.running_loop().call_soon_threadsafe(call.halt, error)
-            raise
-        return scores[distinct.source]
+        scores = waited(self._all(query if query.strip() else BLANK, texts, call), call)
+        firsts = np.cumsum([0, *map(len, read[:-1])])
+        best: Floats = np.maximum.reduceat(scores[distinct.source], firsts)
+        return best
 
     async def _all(self, query: str, texts: Sequence[str], call: Call) -> Floats:
         """Score all texts, in requests side by side."""

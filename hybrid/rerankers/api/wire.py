@@ -13,7 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from hybrid.errors import RemoteError
+from hybrid.remote import providers
 from hybrid.remote.answers import JSONObject, by_index
+from hybrid.remote.providers import Provider
 from hybrid.types import Floats
 
 
@@ -21,18 +23,8 @@ class Wire(Protocol):
     """How to speak with one kind of API."""
 
     @property
-    def provider(self) -> str:
-        """How names begin that mean it: ``provider:model``."""
-        ...
-
-    @property
-    def default_url(self) -> str:
-        """Where it is; empty if everybody runs their own."""
-        ...
-
-    @property
-    def key_variables(self) -> tuple[str, ...]:
-        """Environment variables that may hold the key."""
+    def provider(self) -> Provider:
+        """Who offers it."""
         ...
 
     @property
@@ -48,6 +40,11 @@ class Wire(Protocol):
     @property
     def most_tokens(self) -> int:
         """How many tokens one request holds at most, the query counted with each document."""
+        ...
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens of a document its models read; None where that depends on the model."""
         ...
 
     def body(self, model: str, query: str, texts: Sequence[str]) -> JSONObject:
@@ -67,12 +64,11 @@ class Wire(Protocol):
 class Cohere:
     """Cohere's second version; it cuts documents at ``max_tokens_per_doc``, 4096 unless told."""
 
-    provider: str = "cohere"
-    default_url: str = "https://api.cohere.com"
-    key_variables: tuple[str, ...] = ("COHERE_API_KEY", "CO_API_KEY")
+    provider: Provider = providers.COHERE
     path: str = "v2/rerank"
     most_documents: int = 100  # 1,000 advised at most; smaller ones travel side by side
     most_tokens: int = 100_000
+    window: int | None = 4096
 
     def body(self, model: str, query: str, texts: Sequence[str]) -> JSONObject:
         """Return the request; without ``top_n``, all are scored."""
@@ -87,12 +83,11 @@ class Cohere:
 class Voyage:
     """Voyage AI; ``truncation: true`` makes it cut what is too long instead of refusing it."""
 
-    provider: str = "voyage"
-    default_url: str = "https://api.voyageai.com/v1"
-    key_variables: tuple[str, ...] = ("VOYAGE_API_KEY",)
+    provider: Provider = providers.VOYAGE
     path: str = "rerank"
     most_documents: int = 100  # 1,000 allowed
     most_tokens: int = 100_000  # that of the models with the least
+    window: int | None = None
 
     def body(self, model: str, query: str, texts: Sequence[str]) -> JSONObject:
         """Return the request; without ``top_k``, all are scored."""
@@ -107,12 +102,11 @@ class Voyage:
 class Jina:
     """Jina AI, and servers that speak like it (vLLM's ``/v1/rerank``)."""
 
-    provider: str = "jina"
-    default_url: str = "https://api.jina.ai/v1"
-    key_variables: tuple[str, ...] = ("JINA_API_KEY",)
+    provider: Provider = providers.JINA
     path: str = "rerank"
     most_documents: int = 100
     most_tokens: int = 100_000
+    window: int | None = None
 
     def body(self, model: str, query: str, texts: Sequence[str]) -> JSONObject:
         """Return the request for the scores alone, of all documents."""
@@ -133,12 +127,11 @@ class Jina:
 class TEI:
     """The own path of text-embeddings-inference; ``raw_scores: true`` makes it return logits."""
 
-    provider: str = "tei"
-    default_url: str = ""
-    key_variables: tuple[str, ...] = ("TEI_API_KEY",)
+    provider: Provider = providers.TEI
     path: str = "rerank"
     most_documents: int = 32  # its --max-client-batch-size, unless it was started with another
     most_tokens: int = 16_384  # its --max-batch-tokens
+    window: int | None = None
 
     def body(self, model: str, query: str, texts: Sequence[str]) -> JSONObject:
         """Return the request; the server runs one model, which is not named."""
@@ -151,7 +144,7 @@ class TEI:
 
 _ALL: tuple[Wire, ...] = (Cohere(), Voyage(), Jina(), TEI())
 
-WIRES: Mapping[str, Wire] = {wire.provider: wire for wire in _ALL}
+WIRES: Mapping[str, Wire] = {wire.provider.name: wire for wire in _ALL}
 """By provider."""
 
 

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hybrid
 from hybrid.remote import Limits
 from hybrid.rerankers import registry
+from hybrid.rerankers.api.reranker import overlapping
 from tests.remote.rerankers import relevance
 from tests.remote.server import KEY
 
@@ -200,3 +203,42 @@ def test_a_pipeline_names_it(api, loaded, monkeypatch, tmp_path):
         ) as caught:
             index.search("cell", strict=True)
         assert KEY not in str(caught.value)
+
+
+def test_a_long_document_is_read_by_its_best_passage(api, reranker):
+    words = [f"word{n:05}" for n in range(30)]  # ten bytes with the space
+    text = " ".join(words)
+    model = reranker("voyage:m", max_tokens=40, passages=3)  # 120 bytes: twelve words, moved by six
+    expected = [" ".join(words[a : a + 12]) + " " for a in (0, 6, 12)]
+    scores = model.score(QUERY, documents([text, "short", text + " more"]))
+    best = max(relevance(QUERY, passage) for passage in expected)
+    assert scores.tolist() == [best, relevance(QUERY, "short"), best]
+    assert sorted(api.bodies[0]["documents"]) == sorted([*expected, "short"])  # equal passages once
+
+
+@pytest.mark.parametrize(("provider", "sent"), [("cohere", 4), ("voyage", 1)])
+def test_the_window_of_a_provider_is_known_or_not(api, reranker, provider, sent):
+    text = "".join(f"{n:05} " for n in range(10_000))
+    score = reranker(f"{provider}:m").score(QUERY, documents([text]))
+    assert [len(body["documents"]) for body in api.bodies] == [sent]
+    assert score[0] == max(relevance(QUERY, passage) for passage in api.bodies[0]["documents"])
+
+
+@pytest.mark.parametrize("options", [{"max_tokens": 0}, {"max_tokens": True}, {"passages": 0}])
+def test_windows_are_whole_numbers(reranker, options):
+    with pytest.raises(hybrid.InputError, match="whole number of at least 1"):
+        reranker(**options)
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8"), max_size=60), most=st.integers(1, 8), count=st.integers(1, 40)
+)
+def test_passages_overlap_and_fit(text, most, count):
+    found = overlapping(text, most, count)
+    assert len(found) <= count
+    assert all(len(passage.encode()) <= 3 * most for passage in found)
+    places = [text.find(passage) for passage in found]
+    assert -1 not in places
+    if len(text) == len(text.encode()) and count == 40:  # nothing is left out
+        assert set("".join(found)) == set(text)
+        assert found[-1] == text[len(text) - len(found[-1]) :]
