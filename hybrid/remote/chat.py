@@ -7,8 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 from hybrid.errors import RemoteError
-from hybrid.remote import loop
-from hybrid.remote.service import Call, Service
+from hybrid.remote.service import Call, Service, waited
 from hybrid.remote.tokens import estimated_tokens
 
 _PATH = "chat/completions"
@@ -48,12 +47,7 @@ class Chat:
                 return self._answers[key]
         messages = [{"role": "system", "content": instruction}, {"role": "user", "content": text}]
         call = Call()
-        future = loop.submit(self._answered(messages, call))
-        try:
-            answer = future.result()
-        except BaseException as error:  # an interrupt of this thread: nothing more is sent
-            loop.running_loop().call_soon_threadsafe(call.halt, error)
-            raise
+        answer = waited(self._answered(messages, call), call)
         with self._lock:
             self._answers[key] = answer
             while len(self._answers) > _REMEMBERED:

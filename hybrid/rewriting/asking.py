@@ -9,6 +9,7 @@ from typing import cast
 
 from hybrid.remote.chat import Chat
 from hybrid.remote.opening import open_service
+from hybrid.remote.providers import OPENAI
 from hybrid.rewriting.rewriters import Rewriter
 
 _ANSWER = 512
@@ -34,11 +35,9 @@ def chat_of(rewriter: Rewriter) -> Chat:
 @lru_cache(maxsize=16)
 def _opened(known: Hashable, environment: tuple[str | None, ...]) -> Chat:
     rewriter = cast("Rewriter", known)
-    provider, _, model = rewriter.model.partition(":")
+    model = rewriter.model.partition(":")[2]
     service = open_service(
-        provider,
-        "https://api.openai.com/v1",
-        ("OPENAI_API_KEY",),
+        OPENAI,
         base_url=rewriter.base_url,
         api_key=None,
         timeout=rewriter.timeout,
