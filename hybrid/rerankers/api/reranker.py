@@ -45,7 +45,8 @@ def overlapping(text: str, most_tokens: int | None, passages: int) -> list[str]:
         return [text]
     whole, size = text.encode(), most_tokens * BYTES_PER_TOKEN
     starts = range(0, len(whole) - size + max(1, size // 2), max(1, size // 2))
-    return [whole[start : start + size].decode(errors="ignore") for start in starts[:passages]]
+    found = (whole[start : start + size].decode(errors="ignore") for start in starts[:passages])
+    return [passage for passage in found if passage]
 
 
 class ApiReranker:
