@@ -177,7 +177,9 @@ def test_a_codec_that_is_not_the_index_s_is_refused_and_forms_are_part_of_the_in
     with pytest.raises(hybrid.FingerprintError, match=r"t\.pool: the index has 2.*\n.*t\.project"):
         hybrid.open(tmp_path / "index", pipeline=wrong)
     pipeline = hybrid.Pipeline(
-        [hybrid.BM25()], rerank=[hybrid.MaxSim("m", project=9, pool=2, storage="residual2", clusters=5)]
+        [hybrid.BM25()],
+        rerank=[hybrid.MaxSim("m", project=9, pool=2, storage="residual2", clusters=5)],
+        passages=None,
     )
     assert hybrid.parse_recipe(hybrid.format_recipe(pipeline)) == pipeline
     assert pipeline.stores[1].form == TokenForm("residual2", 9, 2, 5)
