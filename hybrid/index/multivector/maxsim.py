@@ -129,6 +129,19 @@ class StoredTokens:
         """The largest scale of a token; 1 if there are none."""
         return float(self.kept.scales.max(initial=0.0)) if len(self.kept.scales) else 1.0
 
+    def longest_live(self, live: NDArray[np.bool_] | None) -> float:
+        """Return an upper bound of the length of every token of the live documents."""
+        if live is None:
+            return self.longest * self.largest_scale
+        tokens = np.repeat(live, np.diff(self.bounds))
+        if not tokens.any():
+            return 0.0
+        scale = float(self.kept.scales[tokens].max()) if len(self.kept.scales) else 1.0
+        if self.kept.values.dtype == np.int8 or (self.codec is not None and self.codec.bits):
+            return self.longest * scale
+        lengths = Vectors(self.kept.values, _NONE).lengths()[tokens]
+        return float(lengths.max()) * (1 + 1e-9) * scale
+
     def scores(self, documents: NDArray[np.int64], query: TokenQuery) -> Floats:
         """Return Σ_i max_j q_i·d_j of some documents: float32, shape (documents,).
 

@@ -72,7 +72,7 @@ class MultivectorScorer:
 
     @property
     def lower_bound(self) -> float:
-        """-Σ_i|q_i|·|d|, for the longest stored token vector d."""
+        """-Σ_i|q_i|·|d|, for the longest live token vector d."""
         longest = memoized(self._snapshot, ("longest token", self._prefix), self._longest)
         product = float(self._query.lengths.sum()) * longest
         return -max(product, float(np.float32(product * (1 + 2.0**-40))))
@@ -156,11 +156,9 @@ class MultivectorScorer:
         return standing_of(*self._column(number), levels)
 
     def _longest(self) -> float:
-        """Return a bound of the length of every stored token vector."""
-        bounds = [0.0]
-        for stored in self._stored:
-            bounds.append(stored.longest * stored.largest_scale)
-        return max(bounds)
+        """Return a bound of the length of every live token vector, whatever was deleted."""
+        views = zip(self._stored, self._snapshot.segments, strict=True)
+        return max((stored.longest_live(view.live) for stored, view in views), default=0.0)
 
 
 def _name(tokens: Sequence[str], position: int) -> str:
