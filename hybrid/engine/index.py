@@ -168,7 +168,9 @@ class HybridIndex(Reader):
         if missing not in ("error", "ignore"):
             raise InputError(f"missing is {missing!r}; it is 'error' or 'ignore'")
         if (ids is None) == (where is None):
-            raise InputError("give either ids or where to delete, and not both")
+            raise InputError(
+                f"ids is {ids!r} and where is {where!r}; give one of the two, the ids to delete or a filter"
+            )
         self.limits.check_filter(where)
         wanted = [] if ids is None else list(dict.fromkeys(map(checked_id, checked_list("ids", ids))))
         with self._changing() as (transaction, snapshot):

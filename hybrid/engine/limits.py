@@ -53,7 +53,7 @@ class Limits:
         """Raise ``LimitError`` if a query is too long."""
         text = query.text if isinstance(query, Query) else query
         if isinstance(text, str):
-            self._check("query_characters", "the query has", len(text))
+            self._check("query_characters", "the characters of the query are", len(text))
 
     def check_k(self, k: int) -> int:
         """Return a number of hits; raise ``LimitError`` if it is too large."""

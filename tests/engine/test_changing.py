@@ -103,9 +103,9 @@ def test_delete_by_filter(index):
     assert index.generation == 4
     with pytest.raises(hybrid.FilterError):
         index.delete(where={"n": {"$above": 3}})
-    with pytest.raises(hybrid.InputError, match="either ids or where"):
+    with pytest.raises(hybrid.InputError, match="one of the two"):
         index.delete(["1"], where={})
-    with pytest.raises(hybrid.InputError, match="either ids or where"):
+    with pytest.raises(hybrid.InputError, match="one of the two"):
         index.delete()
     assert index.delete(where={}) == 2
     assert len(index) == 0

@@ -63,7 +63,7 @@ def single(tmp_path_factory):
 
 def test_one_and_seven_segments(single, tmp_path):
     documents = list(collection())
-    with hybrid.create(tmp_path / "seven", [], PIPELINE) as index:
+    with hybrid.create(tmp_path / "seven", [], PIPELINE, merging=None) as index:
         for part in range(7):
             index.add(documents[part::7])
         assert index.stats().segments == 7

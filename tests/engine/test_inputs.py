@@ -257,7 +257,7 @@ def test_odd_documents_and_queries(tmp_path):
             "!!!",
             "nothing-matches-this",
             "E-4021",
-            "x" * 100_000,
+            "x" * 60_000,
             "\x00",
         ]:
             result = ask(index, text, k=100)
