@@ -32,7 +32,7 @@ def index(tmp_path):
 @pytest.mark.parametrize(
     ("query", "k", "where", "said"),
     [
-        ("word" * 3, 1, None, r"characters of the query are 12, and the limit is 10.*Limits\(query_characters=…\)"),
+        ("word" * 3, 1, None, r"the query are 12, and the limit is 10.*Limits\(query_characters=…\)"),
         (hybrid.Query("word" * 3), 1, None, "characters of the query are 12"),
         ("word", 6, None, "k is 6, and the limit is 5"),
         ("word", 1, {"$not": {"$not": {"$not": {"n": 1}}}}, "depth is 3, and the limit is 2"),
