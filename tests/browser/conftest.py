@@ -17,8 +17,9 @@ FLAGS = (
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[object]:
+    """The browser, for one module: while Playwright is open, its event loop runs in this thread."""
     path = os.environ.get("HYBRID_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:
         pytest.skip("there is no Chromium (install it, or name it in HYBRID_CHROMIUM)")

@@ -234,11 +234,12 @@ def test_bm25_is_what_rank_bm25_says(tmp_path, monkeypatch, variant):
     with hybrid.create(tmp_path / "index", found[:90], hybrid.Pipeline([branch])) as index:
         index.add(found[90:])
         index.delete([d.id for d in found[::5]])
-        snapshot = index._store.snapshot
+        snapshot, encoders = index._store.snapshot, index._encoders.together(())
         for where in (None, {"part": {"$lt": 2}}):
             mask = snapshot.mask(where)
             for terms in (["w3"], ["w7", "w12", "w7", "w20"], ["w24", "w23", "w1", "unknown"]):
-                ours = branch.scorer(snapshot, terms, mask)
+                (query,) = branch.encode_queries([hybrid.Query(" ".join(terms))], encoders)
+                ours = branch.scorer(snapshot, query, mask)
                 reference = RankBM25(snapshot, "bm25", terms, branch.weighting(), None, mask)
                 everything = np.arange(snapshot.size)[mask_of(snapshot, mask)]
                 scores = reference.scores(everything)

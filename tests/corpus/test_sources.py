@@ -25,9 +25,12 @@ def test_exports() -> None:
         "Reading",
         "Skipped",
         "read",
+        "read_export",
         "read_qrels",
         "read_queries",
         "to_document",
+        "write_export",
+        "write_lines",
     ]
     assert sorted(hybrid.corpus.__all__) == names
     for name in hybrid.corpus.__all__:

@@ -193,7 +193,7 @@ def test_score_tells_the_log(api, reranker, caplog):
     api.judge = lambda query, passages: "no"
     assert reranker("openai:m").score(QUERY, documents("ab")).tolist() == [2, 1]
     (record,) = caplog.records
-    assert (record.name, record.levelname) == ("hybrid", "WARNING")
+    assert (record.name, record.levelname) == ("hybrid.rerankers", "WARNING")
     assert record.getMessage().startswith("m: places 1 to 2 keep their order: the answer is not of the form")
 
 
