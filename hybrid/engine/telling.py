@@ -6,22 +6,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import Protocol, TypeVar
 
-from hybrid.index import Store
+from hybrid.engine.result import Result
+from hybrid.index import Snapshot, Store
 from hybrid.observing import Changed, Searched
 from hybrid.observing.events import observed, tell
 
-if TYPE_CHECKING:
-    from hybrid.engine.result import Result
-    from hybrid.engine.search import Search
+
+class Timed(Protocol):
+    """What a search knows of itself: its snapshot, and its stages' names, beginnings and ends in seconds."""
+
+    snapshot: Snapshot
+    spans: list[tuple[str, float, float]]
 
 
-def told(run: Callable[[Search, int], Result]) -> Callable[[Search, int], Result]:
-    """Return ``Search.run`` so that observers are told of each search."""
+S = TypeVar("S", bound=Timed)
+
+
+def told(run: Callable[[S, int], Result]) -> Callable[[S, int], Result]:
+    """Return the method that runs a search so that observers are told of it."""
 
     @wraps(run)
-    def telling(search: Search, k: int) -> Result:
+    def telling(search: S, k: int) -> Result:
         if not observed():
             return run(search, k)
         begun = time.perf_counter()
@@ -62,7 +69,7 @@ def telling_of_change(store: Store) -> Iterator[None]:
             )
 
 
-def _searched(search: Search, result: Result | None, begun: float, error: Exception | None) -> Searched:
+def _searched(search: Timed, result: Result | None, begun: float, error: Exception | None) -> Searched:
     snapshot = search.snapshot
     return Searched(
         index=str(snapshot.segments[0].segment.path.parents[1]) if snapshot.segments else "",

@@ -45,7 +45,12 @@ class Hosted:
         )
         self.reads = Line(limit=settings.queue, workers=settings.workers)
         self.changes = Line(limit=16, workers=1)
-        metrics.host(self)
+        metrics.host(
+            name,
+            waiting=lambda: self.batches.waiting,
+            generation=lambda: self.index.generation,
+            documents=lambda: len(self.index),
+        )
 
     def _together(self, asks: Sequence[Ask], done: Done) -> None:
         search_together(self.index, asks, done)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from hybrid.engine.result import Result
-
-if TYPE_CHECKING:
-    from hybrid.server.hosting import Hosted
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -58,11 +55,17 @@ class Metrics:
         self._generation = Gauge("hybrid_generation", "The generation searched", ("index",), registry=at)
         self._documents = Gauge("hybrid_documents", "Live documents", ("index",), registry=at)
 
-    def host(self, hosted: Hosted) -> None:
+    def host(
+        self,
+        name: str,
+        waiting: Callable[[], int],
+        generation: Callable[[], int],
+        documents: Callable[[], int],
+    ) -> None:
         """Watch an index."""
-        self._waiting.labels(hosted.name).set_function(lambda: hosted.batches.waiting)
-        self._generation.labels(hosted.name).set_function(lambda: hosted.index.generation)
-        self._documents.labels(hosted.name).set_function(lambda: len(hosted.index))
+        self._waiting.labels(name).set_function(waiting)
+        self._generation.labels(name).set_function(generation)
+        self._documents.labels(name).set_function(documents)
 
     def begun(self) -> None:
         """Count a request in."""
