@@ -83,20 +83,31 @@ def test_wrong_use(capsys: pytest.CaptureFixture[str], arguments: list[str], cod
         main(["sync", "index", "docs", "--watch", "--interval", "0"])
 
 
+INTERRUPTIBLE = """
+import signal, sys
+from hybrid.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("options", [[], ["--interval", "0.1"]])
 def test_watching_ends_cleanly_with_ctrl_c(work: Path, options: list[str]) -> None:
-    command = [sys.executable, "-m", "hybrid", "sync", str(work / "index"), str(work / "docs")]
+    command = [sys.executable, "-c", INTERRUPTIBLE, "sync", str(work / "index"), str(work / "docs")]
     command += ["--recipe", str(work / "words.toml"), "--watch", *options]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None
-        lines = iter(process.stdout.readline, "")
-        assert [next(lines) for _ in range(5)][-1] == "watching; Ctrl-C ends it\n"
-        (work / "docs/late.md").write_text("late")
-        assert next(lines) == "added: late.md\n"
-        assert [next(lines) for _ in range(3)][-1] == "watching; Ctrl-C ends it\n"
-        process.send_signal(signal.SIGINT)
-        rest, errors = process.communicate(timeout=30)
+        try:
+            assert process.stdout is not None
+            lines = iter(process.stdout.readline, "")
+            assert [next(lines) for _ in range(5)][-1] == "watching; Ctrl-C ends it\n"
+            (work / "docs/late.md").write_text("late")
+            assert next(lines) == "added: late.md\n"
+            assert [next(lines) for _ in range(3)][-1] == "watching; Ctrl-C ends it\n"
+            process.send_signal(signal.SIGINT)
+            rest, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, rest, errors) == (0, "stopped\n", "")
     assert main(["sync", str(work / "index"), str(work / "docs")]) == 0  # the lock is free
