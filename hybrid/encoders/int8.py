@@ -73,7 +73,7 @@ def _make(graph: bytes, folder: Path, kept: Path) -> None:
     import onnx
 
     model = onnx.load_model_from_string(graph)
-    onnx.load_external_data_for_model(model, str(folder))
+    _read_weights(model, folder)
     rewrite(model)
     kept.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=".new-", dir=kept.parent))
@@ -91,6 +91,33 @@ def _make(graph: bytes, folder: Path, kept: Path) -> None:
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
+
+
+def _read_weights(model: Any, folder: Path) -> None:
+    """Read the arrays that lie in files beside a model into it.
+
+    The onnx package refuses files with several hard links and symbolic links, which is how installers and
+    the hub's cache share files.
+
+    Raises:
+        EncoderError: a file is not in the folder, or is shorter than the model says.
+    """
+    from onnx import TensorProto
+
+    for tensor in model.graph.initializer:
+        if tensor.data_location != TensorProto.EXTERNAL:
+            continue
+        about = {entry.key: entry.value for entry in tensor.external_data}
+        place = Path(about["location"])
+        if place.is_absolute() or ".." in place.parts:
+            raise EncoderError(f"the model's weights are said to be in {place}, which is outside {folder}")
+        with (folder / place).open("rb") as file:
+            file.seek(int(about.get("offset", 0)))
+            tensor.raw_data = file.read(int(about["length"]) if "length" in about else -1)
+        if "length" in about and len(tensor.raw_data) != int(about["length"]):
+            raise EncoderError(f"{folder / place} ends before the weights {tensor.name!r}; download it again")
+        del tensor.external_data[:]
+        tensor.data_location = TensorProto.DEFAULT
 
 
 def rewrite(model: Any) -> None:

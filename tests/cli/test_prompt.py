@@ -12,6 +12,12 @@ import pytest
 import hybrid
 
 ROOT = Path(__file__).resolve().parents[2]
+INTERRUPTIBLE = """
+import signal, sys
+from hybrid.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
+sys.exit(main(sys.argv[1:]))
+"""
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
@@ -30,7 +36,7 @@ def index(tmp_path_factory):
 @pytest.fixture
 def session(index, tmp_path, request):
     environment = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-    arguments = ["-m", "hybrid", "search", str(index), *getattr(request, "param", ())]
+    arguments = ["-c", INTERRUPTIBLE, "search", str(index), *getattr(request, "param", ())]
 
     def start():
         child = pexpect.spawn(

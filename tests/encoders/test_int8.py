@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -137,6 +139,39 @@ def test_a_vector_does_not_depend_on_the_texts_beside_it(tiny_folder, monkeypatc
         vectors.append(np.concatenate([encoder.encode_queries([text]).vectors for text in texts]))
     for other in vectors[1:]:
         assert np.array_equal(vectors[0], other)
+
+
+def test_weights_may_be_links(tiny_folder, cache, tmp_path):
+    """As installers share files, and the hub's cache does."""
+    whole = tiny_folder(seed=5)
+    expected = OnnxBertEncoder.from_folder(whole, dtype="int8").encode_queries(["hello"]).vectors
+    for kind in ("hard", "symbolic"):
+        shutil.rmtree(cache, ignore_errors=True)
+        folder = tmp_path / kind
+        shutil.copytree(whole, folder)
+        weights = folder / "model.safetensors"
+        weights.rename(tmp_path / f"{kind}.safetensors")
+        if kind == "hard":
+            weights.hardlink_to(tmp_path / f"{kind}.safetensors")
+        else:
+            weights.symlink_to(tmp_path / f"{kind}.safetensors")
+        found = OnnxBertEncoder.from_folder(folder, dtype="int8").encode_queries(["hello"]).vectors
+        assert (found == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [({"location": "../w"}, "outside"), ({"location": "w", "offset": "4", "length": "8"}, "ends before")],
+)
+def test_weights_that_are_not_there_are_refused(tmp_path, about, said):
+    (tmp_path / "w").write_bytes(bytes(8))
+    tensor = TensorProto(name="w", dims=[1, 2], data_type=TensorProto.FLOAT)
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in about.items():
+        tensor.external_data.add(key=key, value=value)
+    model = helper.make_model(helper.make_graph([], "g", [], [], [tensor]))
+    with pytest.raises(EncoderError, match=said):
+        int8._make(model.SerializeToString(), tmp_path, tmp_path / "kept")
 
 
 def test_it_is_made_once_and_kept_by_content(tiny_folder, cache, monkeypatch):
