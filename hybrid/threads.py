@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Generic, TypeVar
 
 from hybrid.errors import InputError
@@ -54,8 +54,8 @@ def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
     """Return the function of each item, in order, computed on as many threads as are free.
 
     The calling thread works too, so calls may be nested and never wait for a free thread: where all
-    are busy, the caller does everything itself. After an exception no further item is begun, and the
-    exception of the earliest item that has one is raised.
+    are busy, the caller does everything itself. Context variables are the caller's. After an exception
+    no further item is begun, and the exception of the earliest item that has one is raised.
 
     >>> parallel(lambda number: number * number, range(4))
     [0, 1, 4, 9]
@@ -66,7 +66,7 @@ def parallel(function: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return [function(item) for item in todo]
     job = _Job(function, todo)
     try:
-        futures = [_HELPERS.executor().submit(job.work) for _ in range(helpers)]
+        futures = [_HELPERS.executor().submit(copy_context().run, job.work) for _ in range(helpers)]
         job.work()
         for future in futures:
             _end(future)

@@ -6,6 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from hybrid.errors import InputError
@@ -58,8 +59,9 @@ class Deadline:
             raise TimeoutError(f"the deadline of {self._seconds:g} s had passed")
         outcome: dict[str, Any] = {}
         waiting = Abandonment()
-        given = (lambda: waiting.work(work), outcome)
-        thread = threading.Thread(target=_keep, args=given, name="hybrid-deadline", daemon=True)
+        given = (_keep, lambda: waiting.work(work), outcome)
+        run = copy_context().run
+        thread = threading.Thread(target=run, args=given, name="hybrid-deadline", daemon=True)
         thread.start()
         thread.join(max(0.0, self._at - time.monotonic()))
         if thread.is_alive():

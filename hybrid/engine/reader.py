@@ -14,7 +14,8 @@ from hybrid.engine.checks import checked_id, checked_k, checked_list, checked_qu
 from hybrid.engine.contents import Contents
 from hybrid.engine.deadline import Deadline
 from hybrid.engine.explanation import Explanation
-from hybrid.engine.queries import encode_all
+from hybrid.engine.pages import Asked, Pinned
+from hybrid.engine.queries import Known, encode_all
 from hybrid.engine.result import Result
 from hybrid.engine.retrieve import Retrieved, retrieve
 from hybrid.engine.search import Search
@@ -61,24 +62,9 @@ class Reader(Contents):
             CursorError: the cursor is none of this index and query, or its generation is gone.
             BranchError: every branch failed, or one under ``strict``.
         """
-        limit, k, pipeline = (
-            Deadline(deadline),
-            self._allowed([query], k, where),
-            self._variant(branches, fusion),
-        )
-        asked = pages.Asked(checked_query(query, self._pipeline), pipeline, where, fusion)
-
-        def run(n: int, pinned: pages.Pinned, strict: bool) -> Result:
-            return self._search(query, pipeline, where, strict, pinned.snapshot, deadline=limit).run(n)
-
-        if cursor is None:
-            pinned = pages.current(self._store)
-            return pages.with_cursor(run(k, pinned, strict), k, self._pins, pinned, asked)
-        pinned, place = self._pins.find(cursor, asked.digest(), self._store)
-        self.limits.check_k(place.offset + k)
-        result = pages.page(lambda n: run(n, pinned, True), place, k)
-        result = pages.with_cursor(result, k, self._pins, pinned, asked, place)
-        return pages.alive(result, pinned.snapshot)
+        limit = Deadline(deadline)
+        k, asked = self._asked(query, k, where, branches, fusion)
+        return self._page(asked, k, pages.current(self._store), cursor, strict=strict, deadline=limit)
 
     def pages(self, query: str | Query, k: int = 10, **options: Any) -> Iterator[Result]:
         """Iterate over results of ``k`` hits each, until all documents found were seen.
@@ -109,13 +95,11 @@ class Reader(Contents):
         asked = [checked_query(query, self._pipeline) for query in queries]
         snapshot = self._store.snapshot
         read = self._read_by(pipeline)
-        encoded = encode_all(read, asked, self._encoders.together(read), strict)
+        encoded = encode_all(read, asked, self._encoders.together(read))
         done, counting = itertools.count(1), threading.Lock()
 
         def run(n: int) -> Result:
-            known = {name: vectors[n] for name, vectors in encoded.items()}
-            search = self._search(asked[n], pipeline, where, strict, snapshot, known)
-            result = search.run(k)
+            result = self._search(asked[n], pipeline, where, strict, snapshot, encoded[n]).run(k)
             if progress is not None:
                 with counting:
                     progress("search", next(done), len(asked))
@@ -170,9 +154,46 @@ class Reader(Contents):
         Raises:
             NotFoundError: there is no such document, or the filter excludes it.
         """
-        self._allowed([query], k, where)
-        search = self._search(query, self._variant(branches, fusion), where, False)
-        return search.explain(checked_id(id), k)
+        k, asked = self._asked(query, k, where, branches, fusion)
+        return self._search(asked.query, asked.pipeline, where, False).explain(checked_id(id), k)
+
+    def _asked(
+        self,
+        query: str | Query,
+        k: int,
+        where: Mapping[str, Any] | None,
+        branches: Sequence[str] | None,
+        fusion: Fusion | None,
+    ) -> tuple[int, Asked]:
+        """Return k and what is asked; raise if the index does not take it."""
+        k, pipeline = self._allowed([query], k, where), self._variant(branches, fusion)
+        return k, Asked(checked_query(query, self._pipeline), pipeline, where, fusion)
+
+    def _page(
+        self,
+        asked: Asked,
+        k: int,
+        pinned: Pinned,
+        cursor: str | None,
+        *,
+        strict: bool,
+        deadline: Deadline,
+        encoded: Known | None = None,
+    ) -> Result:
+        """Return the first page from a generation, or the page of a cursor from its own."""
+
+        def run(n: int, snapshot: Snapshot, strict: bool) -> Result:
+            query, pipeline, where = asked.query, asked.pipeline, asked.where
+            return self._search(query, pipeline, where, strict, snapshot, encoded, deadline).run(n)
+
+        if cursor is None:
+            result = run(k, pinned.snapshot, strict)
+            return pages.with_cursor(result, k, self._pins, pinned, asked)
+        pinned, place = self._pins.find(cursor, asked.digest(), self._store)
+        self.limits.check_k(place.offset + k)
+        result = pages.page(lambda n: run(n, pinned.snapshot, True), place, k)
+        result = pages.with_cursor(result, k, self._pins, pinned, asked, place)
+        return pages.alive(result, pinned.snapshot)
 
     def _allowed(self, queries: Iterable[Any], k: int, where: Mapping[str, Any] | None) -> int:
         """Return k; raise if it or a query or the filter is more than the limits allow."""
@@ -195,18 +216,18 @@ class Reader(Contents):
 
     def _search(
         self,
-        query: str | Query,
+        query: Query,
         pipeline: Pipeline,
         where: Mapping[str, Any] | None,
         strict: bool,
         snapshot: Snapshot | None = None,
-        encoded: Mapping[str, Any] | None = None,
+        encoded: Known | None = None,
         deadline: Deadline | None = None,
     ) -> Search:
         return Search(
             snapshot or self._store.snapshot,
             pipeline,
-            checked_query(query, self._pipeline),
+            query,
             whole=self._pipeline,
             encoders=self._encoders.together(self._read_by(pipeline)),
             rerankers=self._rerankers,

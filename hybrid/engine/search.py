@@ -22,6 +22,7 @@ from hybrid.engine.explain import explanation
 from hybrid.engine.explanation import Explanation
 from hybrid.engine.highlighting import highlighted
 from hybrid.engine.passages import best_passages, read_passages
+from hybrid.engine.queries import Known
 from hybrid.engine.rerank import Stage
 from hybrid.engine.result import Hit, PassageHit, Result
 from hybrid.engine.rewriting import GOES_ON, OTHERS, Rewriting
@@ -56,22 +57,24 @@ class Search:
         rerankers: Mapping[str, Reranker],
         where: Mapping[str, Any] | None = None,
         strict: bool = False,
-        encoded: Mapping[str, Any] | None = None,
+        encoded: Known | None = None,
         deadline: Deadline | None = None,
     ) -> None:
         """Prepare.
 
         ``pipeline``: the branches and the fusion of this search. ``whole``: the index's, whose rerank
-        stages run and may read any of its branches. ``encoded``: what ``encode_queries`` of stores
-        returned, where known.
+        stages run and may read any of its branches. ``encoded``: what is known of the query already; the
+        time that it took is part of the search.
         """
+        known = encoded or Known()
         self.snapshot, self.pipeline, self.query = snapshot, pipeline, query
         self.stages = whole.rerank
         self.wanted: int | None = None  # how many were reranked, once that is known
         self.stores = (*pipeline.searched, *whole.tokens_read)
         self.encoders, self.where, self.strict = encoders, where, strict
         self.deadline = deadline or Deadline(None)
-        self.encoded = dict(encoded or {})
+        self.encoded = dict(known.rows)
+        self.before = known.seconds
         self.rewriting = Rewriting(whole.rewrite, query)
         self.reworded: dict[str, Any] = {}
         self.degraded: dict[str, str] = {}
@@ -86,14 +89,14 @@ class Search:
             read=self._seen,
             filtered=where is not None,
         )
-        self.timings: dict[str, float] = {}
-        self.spans: list[tuple[str, float, float]] = []
+        self.spans = list(known.spans)
+        self.timings = {name: ended - begun for name, begun, ended in self.spans}
         self.sources: tuple[Source, ...] = ()
 
     @told
     def run(self, k: int) -> Result:
         """Return the best ``k`` documents."""
-        started = time.perf_counter()
+        started = time.perf_counter() - self.before
         with self._timed("filter"):
             mask = self.snapshot.mask(self.where)
         candidates, gap, stages, self.wanted = self._ranked(mask, k)

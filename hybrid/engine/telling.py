@@ -15,10 +15,14 @@ from hybrid.observing.events import observed, tell
 
 
 class Timed(Protocol):
-    """What a search knows of itself: its snapshot, and its stages' names, beginnings and ends in seconds."""
+    """What a search knows of itself: its snapshot, and its stages' names, beginnings and ends in seconds.
+
+    ``before``: the seconds of stages that were over when it began, because it shared them with others.
+    """
 
     snapshot: Snapshot
     spans: list[tuple[str, float, float]]
+    before: float
 
 
 S = TypeVar("S", bound=Timed)
@@ -31,7 +35,7 @@ def told(run: Callable[[S, int], Result]) -> Callable[[S, int], Result]:
     def telling(search: S, k: int) -> Result:
         if not observed():
             return run(search, k)
-        begun = time.perf_counter()
+        begun = time.perf_counter() - search.before
         try:
             result = run(search, k)
         except Exception as error:

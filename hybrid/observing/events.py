@@ -21,7 +21,9 @@ class Searched:
     """One search.
 
     ``spans``: name, beginning and end of each stage, in seconds of `time.perf_counter`; the last one is
-    "total". ``degraded``: what is missing from the answer, and why. ``error``: why there was no answer.
+    "total". Searches that were encoded together have the span of that pass each, and its time in their
+    total, but not the time that they then waited for each other. ``degraded``: what is missing from the
+    answer, and why. ``error``: why there was no answer.
     """
 
     index: str

@@ -35,7 +35,8 @@ class OpenTelemetry:
 
     def searched(self, event: Searched) -> None:
         """Make the spans of a search."""
-        *stages, (_, begun, ended) = event.spans
+        *stages, (_, _, ended) = event.spans
+        begun = min(start for _, start, _ in event.spans)  # of a pass shared with others, perhaps
         attributes: dict[str, Any] = {
             "hybrid.index": event.index,
             "hybrid.generation": event.generation,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import threading
+import time
 
+import numpy as np
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -13,6 +16,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 import hybrid
+from hybrid.batches import DenseBatch
+from hybrid.engine import Ask, search_together
 from hybrid.observing import events
 
 PIPELINE = hybrid.Pipeline(branches=[hybrid.BM25(analyzer="simple"), hybrid.Dense(model=None, dimension=2)])
@@ -98,6 +103,114 @@ def test_traces_show_the_stages_below_the_search(index, watching):
         assert search.start_time <= stage.start_time + 1_000_000
         assert stage.end_time <= search.end_time + 1_000_000
     assert spans["hybrid.change"].attributes["hybrid.documents"] == 6
+
+
+class Slow:
+    """A model that takes its time for each pass, and fails at the word "fail"."""
+
+    dimension, normalized, seconds = 2, False, 0.05
+
+    def fingerprint(self):
+        return {"model": "slow"}
+
+    def encode_documents(self, texts, progress=None):
+        return DenseBatch(np.float32([[len(text), 1] for text in texts]), np.zeros(len(texts), np.bool_))
+
+    def encode_queries(self, texts):
+        time.sleep(self.seconds)
+        if any("fail" in text for text in texts):
+            raise RuntimeError("out of order")
+        return self.encode_documents(texts)
+
+
+@pytest.fixture
+def modelled(tmp_path, monkeypatch):
+    """An index with that model, which searches in two threads."""
+    monkeypatch.setenv("HYBRID_THREADS", "2")
+    pipeline = hybrid.Pipeline(branches=[hybrid.BM25(analyzer="simple"), hybrid.Dense("slow")])
+    documents = [hybrid.Document(str(n), f"word {n}") for n in range(5)]
+    with hybrid.create(tmp_path / "shop", documents, pipeline, encoders={"slow": Slow()}) as opened:
+        yield opened
+
+
+class Noted:
+    """An observer that keeps what it is told."""
+
+    def __init__(self):
+        self.searches, self._lock = [], threading.Lock()
+
+    def searched(self, event):
+        with self._lock:
+            self.searches.append(event)
+
+    def changed(self, event):
+        raise NotImplementedError
+
+
+def batched(index, texts):
+    """Both ways to search for several queries at once."""
+    yield index.search_many(texts)
+    found = {}
+    search_together(index, [Ask(text) for text in texts], found.__setitem__)
+    yield [found[n] for n in range(len(texts))]
+
+
+def test_searches_that_were_encoded_together_are_told_as_single_ones(modelled, watching):
+    noted = Noted()
+    watching(noted)
+    (single,) = [modelled.search("word 1")]
+    stages = {name for name, _, _ in noted.searches.pop().spans}
+    assert "dense.encode" in stages
+    for results in batched(modelled, ["word 1", "word 2", "other"]):
+        events, noted.searches = noted.searches, []
+        assert results[0] == single
+        assert [result.timings.keys() for result in results] == [single.timings.keys()] * 3
+        assert all(r.timings["total"] > r.timings["dense.encode"] >= Slow.seconds for r in results)
+        assert len(events) == 3
+        passes = set()
+        for event in events:
+            spans = {name: (begun, ended) for name, begun, ended in event.spans}
+            assert spans.keys() == stages
+            assert event.spans[-1][0] == "total"
+            begun, ended = spans["total"]
+            assert ended - begun >= Slow.seconds
+            passes.add(spans["dense.encode"])
+        assert len(passes) == 1  # one pass, and each has it
+
+
+def test_a_pass_that_fails_is_told_by_each_search(modelled, watching):
+    noted = Noted()
+    watching(noted)
+    for results in batched(modelled, ["word 1", "fail"]):
+        events, noted.searches = noted.searches, []
+        assert sorted(result.degraded for result in results) == [(), ("dense",)]
+        assert sorted(tuple(event.degraded) for event in events) == [(), ("dense",)]
+    with pytest.raises(hybrid.BranchError, match="out of order"):
+        modelled.search_many(["fail", "fail more"], strict=True)
+    assert {str(event.error) for event in noted.searches} == {"branch 'dense' failed: out of order"}
+
+
+def test_traces_of_batches_stand_below_whoever_asked(modelled, watching):
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    watching(hybrid.OpenTelemetry(provider))
+    tracer = provider.get_tracer("caller")
+    with tracer.start_as_current_span("many"):
+        modelled.search_many([f"word {n}" for n in range(8)])
+    asks = []
+    for n in range(4):
+        with tracer.start_as_current_span(f"request {n}"):
+            asks.append(Ask(f"word {n}"))
+    thread = threading.Thread(target=search_together, args=(modelled, asks, lambda n, outcome: None))
+    thread.start()
+    thread.join()
+    spans = {span.context.span_id: span for span in exporter.get_finished_spans()}
+    searches = [span for span in spans.values() if span.name == "hybrid.search"]
+    above = [spans[span.parent.span_id].name for span in searches]
+    assert sorted(above) == ["many"] * 8 + [f"request {n}" for n in range(4)]
+    for span in spans.values():
+        if span.name == "hybrid.search.dense.encode":
+            assert spans[span.parent.span_id].start_time <= span.start_time + 1_000_000
 
 
 def test_a_failed_search_is_an_error_in_traces(index, watching, monkeypatch):
