@@ -1,7 +1,8 @@
 """Measure changes: commits of 1, 100 and 10,000 documents beside other engines, and what many leave behind.
 
     python eval/updates.py commits [--engines NAME …] [--sizes 1 …]  documents a second, latency of commits
-    python eval/updates.py decay          searches after 10,000 commits of one document each
+    python eval/updates.py grow           make 10,000 commits of one document each (minutes)
+    python eval/updates.py decay          searches of that index, and of the same documents built at once
 
 Each engine runs in a process of its own, in the environment of `eval/peers`, over the same made-up documents
 (words by Zipf's law; vectors where the engine has them). A commit is an upsert: half of its documents replace
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,13 +39,15 @@ COMMITS = {1: 300, 100: 30, 10_000: 2}
 """How many commits are measured of each size."""
 
 
-def run(part: str, engine: str, size: int, commits: int, seconds: int = 280) -> dict[str, Any]:
+def run(
+    part: str, engine: str, size: int, commits: int, folder: Path | None = None, seconds: int = 280
+) -> dict[str, Any]:
     """Run one measurement in the engine's environment, and return what it says."""
     environment = ENGINES[engine]
     python = sys.executable if environment is None else str(environments.python(environment))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as passing:
         done = subprocess.run(
-            [python, HERE / "updating.py", part, engine, str(size), str(commits), folder],
+            [python, HERE / "updating.py", part, engine, str(size), str(commits), folder or passing],
             capture_output=True,
             text=True,
             timeout=seconds,
@@ -64,9 +68,20 @@ def commits(engines: Sequence[str], sizes: Sequence[int]) -> None:
             _keep("commits", f"{engine}, {size} a commit", found)
 
 
-def decay(commits: int) -> None:
+def grow(commits: int, folder: Path) -> None:
+    """Make the two indexes that `decay` compares; what stands in the folder is replaced."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    found = run("grow", "hybrid-bm25+dense", 1, commits, folder, 3600)
+    print(found, flush=True)
+    _keep("grow", f"{commits} commits of one document", found)
+
+
+def decay(commits: int, folder: Path) -> None:
     """Measure searches after commits of one document each, and on the same documents built at once."""
-    found = run("decay", "hybrid-bm25+dense", 1, commits, 1200)
+    if not (folder / "fresh").is_dir():
+        grow(commits, folder)
+    found = run("ask", "hybrid-bm25+dense", 1, commits, folder)
     print(found, flush=True)
     _keep("decay", f"{commits} commits of one document", found)
 
@@ -87,15 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=["commits", "decay"])
+    parser.add_argument("part", choices=["commits", "grow", "decay"])
     parser.add_argument("--engines", nargs="+", choices=[*ENGINES], default=[*ENGINES])
     parser.add_argument("--sizes", nargs="+", type=int, choices=[*COMMITS], default=[*COMMITS])
     parser.add_argument("--commits", type=int, default=10_000)
+    parser.add_argument("--folder", type=Path, help="where grow leaves what decay searches")
     options = parser.parse_args()
+    folder = options.folder or Path(tempfile.gettempdir()) / f"hybrid-decay-{options.commits}"
     if options.part == "commits":
         commits(options.engines, options.sizes)
     else:
-        decay(options.commits)
+        {"grow": grow, "decay": decay}[options.part](options.commits, folder)
 
 
 if __name__ == "__main__":
