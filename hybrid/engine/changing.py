@@ -62,18 +62,20 @@ def to_delete(snapshot: Snapshot, ids: Sequence[str], *, ignore_missing: bool) -
 def merge_tiers(store: Store, pipeline: Pipeline, policy: MergePolicy | None) -> None:
     """Merge segments as long as a policy finds some to merge.
 
-    The change that was made before is committed. A merge that fails (a full disk) must not make it look as
-    if it had failed: it is reported to the log, and tried again after the next change.
+    The change that was made before is committed. A merge that fails for whatever reason (a full disk, no
+    memory) must not make it look as if it had failed: it is logged, and tried again after the next change.
     """
     while policy is not None and (views := policy.choose(store.snapshot.segments)):
         before = [view.live_count for view in views]
         try:
             store.merge(views, row_types(pipeline))
-        except StorageError as error:
+        except Exception as error:
             logger.warning(
-                "segments could not be merged (%s); the index is as it was",
+                "segments could not be merged (%s: %s); the index is as it was",
+                type(error).__name__,
                 error,
                 extra={"index": str(store.path)},
+                exc_info=not isinstance(error, StorageError),
             )
             return
         logger.debug(

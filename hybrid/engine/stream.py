@@ -47,7 +47,7 @@ class Stream:
     Changes take effect in the order in which they come; in one group the last one of an id stays. The future
     of a change gives the generation of its commit, which is the document's version, and is done when that
     commit is on the disk; or it raises what was wrong with the change, which does not touch the others of its
-    group.
+    group. A future that is cancelled while its change waits takes the change back.
     """
 
     def __init__(self, index: HybridIndex, every: int, seconds: float) -> None:
@@ -143,7 +143,7 @@ class Stream:
         """Commit group after group until the stream is closed and nothing waits."""
         while group := self._next():
             try:
-                self._commit(group)
+                self._commit([change for change in group if change.done.set_running_or_notify_cancel()])
             except BaseException as error:  # whatever it is, whoever waits for these must hear of it
                 for change in group:
                     if not change.done.done():

@@ -13,6 +13,9 @@ from hybrid.index.lock import HOLDER, LOCK
 
 NEW_CATALOG = "catalog.new"
 UNFINISHED = "unfinished"
+UNCHECKED = ".new"
+"""The suffix of a copy of a segment until it was checked."""
+
 DAMAGED = "damaged"
 """Where a repair keeps the files that it could not use."""
 
@@ -102,8 +105,8 @@ def sweep(folder: Path, named: Collection[str] = ()) -> None:
     """
     with suppress(OSError):  # leftovers cost only space
         remove_catalog(folder / NEW_CATALOG)
-        for path in sorted((folder / "segments").glob("*.seg")):
-            if path.stem not in named:
+        for path in sorted((folder / "segments").glob("*")):
+            if path.suffix == UNCHECKED or (path.suffix == ".seg" and path.stem not in named):
                 path.unlink(missing_ok=True)
         if (folder / CATALOG).exists():
             (folder / UNFINISHED).unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from hybrid.errors import CorruptIndexError, StorageError
 from hybrid.index.catalog import State
 from hybrid.index.files import sync_folder
-from hybrid.index.folder import segment_path
+from hybrid.index.folder import UNCHECKED, segment_path
 from hybrid.index.segment import Segment
 from hybrid.index.snapshot import Snapshot
 from hybrid.index.store import Store
@@ -45,7 +45,7 @@ def copy_index(
 
 def _put(segment: Segment, path: Path, link: bool) -> Segment:
     """Put a copy of a segment into its place, where an equal one or a damaged one may be."""
-    new = path.with_suffix(".new")
+    new = path.with_suffix(UNCHECKED)
     new.unlink(missing_ok=True)
     try:
         linked = link and _linked(segment.path, new)

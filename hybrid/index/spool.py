@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -31,16 +32,26 @@ class Spool:
     def add(self, values: NDArray[Any]) -> None:
         """Append values, cast to the dtype."""
         data = np.ascontiguousarray(values, self.dtype).reshape(-1).view(np.uint8).data
-        try:
+        with self._translated():
             self._file.write(data)
-        except OSError as error:
-            raise StorageError(f"cannot write in {self._folder}: {error.strerror or error}") from error
         self.count += len(values)
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
-        self._file.seek(0)
-        while piece := self._file.read(_PIECE):
+        with self._translated():
+            self._file.seek(0)  # which writes what is still in a buffer
+        while piece := self._piece():
             yield np.frombuffer(piece, self.dtype)
+
+    def _piece(self) -> bytes:
+        with self._translated():
+            return self._file.read(_PIECE)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(f"cannot write in {self._folder}: {error.strerror or error}") from error
 
     def __enter__(self) -> Self:
         return self

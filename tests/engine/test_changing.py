@@ -252,17 +252,21 @@ def test_large_segments_are_left_alone(tmp_path):
         assert index.stats().segments == 1
 
 
-def test_a_merge_that_fails_does_not_make_the_change_fail(tmp_path, monkeypatch, caplog):
+@pytest.mark.parametrize(
+    "error",
+    [hybrid.StorageError("no space left on device"), MemoryError(), OSError(5, "bad disk")],
+)
+def test_a_merge_that_fails_does_not_make_the_change_fail(tmp_path, monkeypatch, caplog, error):
     policy = hybrid.MergePolicy(factor=2)
     with hybrid.create(tmp_path / "index", documents("1"), PIPELINE, merging=policy) as index:
 
         def full(*arguments):
-            raise hybrid.StorageError("no space left on device")
+            raise error
 
         with monkeypatch.context() as patched:
             patched.setattr(index._store, "merge", full)
             assert index.add(documents("2")) == 1
-        assert "could not be merged (no space left on device)" in caplog.text
+        assert f"could not be merged ({type(error).__name__}: {error})" in caplog.text
         assert (index.stats().segments, ids(index)) == (2, ["1", "2"])
         index.add(documents("3"))
         assert index.stats().segments == 1
@@ -339,6 +343,22 @@ def test_what_is_wrong_with_one_change_does_not_touch_the_others(index):
     assert (changes[3].exception().expected, changes[3].exception().found) == (1, 2)
     assert ids(index) == ["1", "2", "3"]
     assert [index.version(id) for id in "123"] == [1, 2, 2]
+    assert index.generation == 2
+
+
+def test_a_change_that_is_cancelled_is_not_made_and_does_not_touch_the_others(index):
+    """As when a task that awaits it is cancelled."""
+    with index.stream(every=9, seconds=1000) as stream:
+        changes = [stream.update(documents(id)[0]) for id in "456"]
+        assert changes[1].cancel()
+        stream.flush()
+        assert [changes[0].result(0), changes[2].result(0)] == [2, 2]
+        assert ids(index) == list("12346")
+        alone = stream.delete("1")
+        assert alone.cancel()
+        stream.flush()
+        assert not changes[0].cancel()
+    assert ids(index) == list("12346")
     assert index.generation == 2
 
 

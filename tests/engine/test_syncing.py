@@ -140,6 +140,19 @@ def test_the_memory_of_looks_may_be_lost(tmp_path: Path, docs: Path, harm: str) 
     assert sync(tmp_path, docs) == hybrid.SyncReport(unchanged=3)
 
 
+def test_the_memory_of_looks_may_be_impossible(
+    tmp_path: Path, docs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    sync(tmp_path, docs)
+    memory = tmp_path / "index" / LOOKS
+    memory.unlink()
+    memory.mkdir()  # SQLite can neither open nor make it
+    write(docs, {"b.txt": "beta two"})
+    assert sync(tmp_path, docs) == hybrid.SyncReport(updated=("b.txt",), unchanged=2, documents=1)
+    assert "the next sync takes longer" in caplog.text
+    assert sync(tmp_path, docs) == hybrid.SyncReport(unchanged=3)
+
+
 def test_folders_do_not_touch_each_other(tmp_path: Path, docs: Path) -> None:
     write(tmp_path / "other", {"a.md": "# A\nanother alpha"})
     write(tmp_path / "deep/docs", {"a.md": "third alpha"})

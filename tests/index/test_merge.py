@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import tempfile
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybrid.errors import DuplicateIdError
+from hybrid.errors import DuplicateIdError, StorageError
 from hybrid.index import DocumentRows, Segment, SegmentView, SegmentWriter, Store
 from hybrid.index import merge as merge_module
 from hybrid.index import strings as strings_module
@@ -182,3 +184,17 @@ def test_a_spool_gives_back_what_was_added(tmp_path, monkeypatch):
         assert [int(value) for piece in spool for value in piece] == [*range(1, 30)]
         assert spool.count == 29
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_disk_refuses_a_spool_is_named(tmp_path):
+    """What still waits in a buffer is written when it is read again."""
+
+    class Full(io.BytesIO):
+        def seek(self, *_):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Spool(tmp_path, np.int32) as spool:
+        spool.add(np.arange(3))
+        spool._file._file = Full()
+        with pytest.raises(StorageError, match=f"cannot write in {tmp_path}: No space left on device"):
+            list(spool)

@@ -315,11 +315,11 @@ def test_a_store_closed_inside_a_transaction_commits_nothing(store, make, put):
 
 def test_leftovers_are_swept_when_a_writer_opens(store):
     store.close()
-    for name in ("0" * 32 + ".seg", "x.seg"):
+    for name in ("0" * 32 + ".seg", "x.seg", "1" * 32 + ".new"):
         (store.path / "segments" / name).write_bytes(b"left over")
     (store.path / "segments" / "note.txt").write_text("not ours")
     Store.open(store.path).close()
-    assert len(list((store.path / "segments").iterdir())) == 4
+    assert len(list((store.path / "segments").iterdir())) == 5
     Store.open(store.path, mode="w").close()
     kept = sorted(path.name for path in (store.path / "segments").iterdir())
     assert kept == sorted([store.snapshot.segments[0].segment.path.name, "note.txt"])

@@ -8,10 +8,11 @@ touched: it may be lost or damaged, and that costs nothing but time.
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from hybrid.corpus.files import FoundFile
 from hybrid.index import Snapshot
 from hybrid.index.folder import LOOKS
 
+_LOGGER = logging.getLogger("hybrid.engine")
 _RECENT = 2 * 10**9
 """A file changed so few nanoseconds ago may change again without a change of its time."""
 
@@ -85,7 +87,8 @@ class Memory:
     def keep(self, looks: Iterable[tuple[FoundFile, str, str]], gone: Iterable[str] = ()) -> None:
         """Remember files with their digests and reasons, and forget those that are ``gone``.
 
-        Files that changed a moment ago are not remembered.
+        Files that changed a moment ago are not remembered. Nor is anything, if the system refuses: the files
+        are digested again by the next sync.
         """
         now = time.time_ns()
         rows = [
@@ -93,10 +96,13 @@ class Memory:
             for file, digest, reason in looks
             if file.modified < now - _RECENT
         ]
-        with self._connected() as database:
-            database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?)", rows)
-            forgotten = [(self._source, name) for name in gone]
-            database.executemany("DELETE FROM seen WHERE source = ? AND path = ?", forgotten)
+        try:
+            with self._connected() as database:
+                database.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?, ?, ?)", rows)
+                forgotten = [(self._source, name) for name in gone]
+                database.executemany("DELETE FROM seen WHERE source = ? AND path = ?", forgotten)
+        except sqlite3.Error as error:
+            _LOGGER.warning("%s cannot be written (%s); the next sync takes longer", self._path, error)
 
     def _load(self) -> list[tuple[str, Look]]:
         if not self._path.exists():
@@ -105,8 +111,11 @@ class Memory:
             with self._connected() as database:
                 query = "SELECT path, size, modified, digest, reason FROM seen WHERE source = ?"
                 return [(path, Look(*rest)) for path, *rest in database.execute(query, (self._source,))]
+        except sqlite3.OperationalError:  # locked, or the system refuses
+            return []
         except sqlite3.DatabaseError:  # damaged: it is only a memory
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
             return []
 
     @contextmanager
