@@ -17,7 +17,7 @@ MAX_FUNCTION_LINES = 60
 LAYERS: tuple[frozenset[str], ...] = tuple(
     frozenset(names.split())
     for names in (
-        "types batches errors ranking version threads forking values",
+        "types batches errors ranking version threads forking values markup",
         "text corpus fusion kernels remote observing",
         "index encoders rewriting",
         "branches rerankers",

@@ -42,8 +42,8 @@ def read_lines(path: Path, *, limit: int = MAX_LINE_BYTES) -> Iterator[tuple[int
             if not line:
                 return
             grown += len(line)
-            if grown > BOMB_BYTES and isinstance(stream, gzip.GzipFile):
-                _check_growth(path, grown)
+            if isinstance(stream, gzip.GzipFile):
+                check_growth(path, grown)
             skipped = len(codecs.BOM_UTF8) if number == 1 and line.startswith(codecs.BOM_UTF8) else 0
             line = line[skipped:].removesuffix(b"\n").removesuffix(b"\r")
             try:
@@ -94,8 +94,8 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
             yield cast("BinaryIO", stream)
 
 
-def _check_growth(path: Path, grown: int) -> None:
-    """Refuse a gzip file that unpacks to far more than texts do: it was made to fill a disk, or a day."""
+def check_growth(path: Path, grown: int) -> None:
+    """Raise ``CorpusError`` if a packed file gave more bytes than texts do: it was made to fill a disk."""
     if grown > BOMB_BYTES and grown > BOMB_RATIO * path.stat().st_size:
         raise CorpusError(
             f"{path}: it unpacks to over {BOMB_RATIO} times its size, which texts do not; if it is meant, "

@@ -8,6 +8,7 @@ from hashlib import blake2b
 from html import unescape
 
 from hybrid.errors import PipelineError
+from hybrid.markup import Piece, pieces
 
 _SILENT = frozenset(("script", "style", "template", "noscript"))
 _INLINE = frozenset(
@@ -44,9 +45,6 @@ _INLINE = frozenset(
 )
 """Elements that words run through; every other one separates words."""
 
-_TAG = re.compile(r"<(/?)([A-Za-z][^\s/>]*)")
-_STOP = re.compile("[>\"']")
-_SILENT_ENDS = {name: re.compile(f"</{name}", re.IGNORECASE) for name in _SILENT}
 _LOOKS_LIKE_MARKUP = re.compile(r"<[A-Za-z!/?]|&[A-Za-z#]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufeff\ufff9-\ufffb\ufffd]+")
 _SPACES = re.compile(r"\s+")
@@ -98,41 +96,13 @@ class Cleaning:
 def text_of(markup: str) -> str:
     """Return the text of HTML, broken or not, in time that grows with its length only.
 
-    Comments, scripts and styles are left out; one that does not end takes the rest with it, as in
-    browsers. A tag that does not end is text.
+    Comments, scripts and styles are left out.
     """
-    pieces, at = [], 0
-    while (start := markup.find("<", at)) >= 0:
-        pieces.append(markup[at:start])
-        piece, at = _element(markup, start)
-        pieces.append(piece)
-    return unescape("".join([*pieces, markup[at:]]))
+    return unescape("".join(map(_text, pieces(markup, _SILENT))))
 
 
-def _element(markup: str, start: int) -> tuple[str, int]:
-    """Return what stands for whatever the ``<`` at ``start`` begins, and where it ends."""
-    tag = _TAG.match(markup, start)
-    if tag is None:
-        if markup[start + 1 : start + 2] not in ("!", "?"):
-            return "<", start + 1
-        closing = "-->" if markup.startswith("<!--", start) else ">"
-        end = markup.find(closing, start)
-        return "\n", len(markup) if end < 0 else end + len(closing)
-    end = _tag_end(markup, tag.end())
-    if end < 0:
-        return markup[start:], len(markup)
-    name = tag[2].lower()
-    if name in _SILENT and not tag[1]:
-        closed = _SILENT_ENDS[name].search(markup, end)
-        return "\n", len(markup) if closed is None else closed.start()
-    return "" if name in _INLINE else "\n", end
-
-
-def _tag_end(markup: str, at: int) -> int:
-    """Return where a tag ends, a ``>`` inside quotes not counted; -1 if it does not."""
-    while (stop := _STOP.search(markup, at)) is not None:
-        if stop[0] == ">":
-            return stop.end()
-        closing = markup.find(stop[0], stop.end())
-        at = stop.end() if closing < 0 else closing + 1
-    return -1
+def _text(piece: Piece) -> str:
+    """Return what a piece leaves in the text."""
+    if piece.kind == "text":
+        return piece.value
+    return "" if piece.value in _INLINE else "\n"

@@ -8,12 +8,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hybrid.corpus.files.decoding import WHOLE
 from hybrid.corpus.files.report import UnreadableError
 
 MOST_BYTES = 512 * 2**20
 """What all members together may decompress to: 512 MiB. Python reads no more of one than it declares."""
 
 MOST_MEMBERS = 50_000
+
+MOST_TAGS = 4_000_000
+"""So many ``<`` may stand in what is made a tree of: each takes about 230 bytes of memory."""
+
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -38,3 +44,29 @@ def opened(path: Path) -> Iterator[zipfile.ZipFile]:
             yield archive
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UnreadableError(f"it is not a whole zip file ({error})") from error
+
+
+def member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """Return the content of one member.
+
+    Raises:
+        UnreadableError: there is none of that name, or it is larger than what is read as one document.
+    """
+    try:
+        size = archive.getinfo(name).file_size
+    except KeyError as error:
+        raise UnreadableError(f"its member {name!r} is missing") from error
+    if size > WHOLE:
+        raise UnreadableError(f"its member {name!r} is larger than {WHOLE:,} bytes")
+    return archive.read(name)
+
+
+def check_tags(archive: zipfile.ZipFile) -> None:
+    """Raise ``UnreadableError`` if the members together hold more tags than are made trees of."""
+    tags = 0
+    for each in archive.infolist():
+        with archive.open(each) as stream:
+            while chunk := stream.read(_CHUNK):
+                tags += chunk.count(b"<")
+        if tags > MOST_TAGS:
+            raise UnreadableError(f"it has more than {MOST_TAGS:,} tags; split it")

@@ -15,6 +15,8 @@ _LOOK = 8192
 _FEW = 32
 """So few bytes beyond ASCII are no statistics: they are taken for Western European."""
 
+_NO_CHARSETS = frozenset(("punycode", "idna", "unicode-escape", "raw-unicode-escape", "undefined"))
+
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -83,13 +85,27 @@ def encoding_of(sample: bytes) -> str:
     return "utf-8"
 
 
+def is_charset(name: str) -> bool:
+    """Return whether a name is that of a charset, and not of something else that Python decodes.
+
+    (Punycode and IDNA take a day for a megabyte; escapes make characters that no text has.)
+
+    >>> is_charset("Latin1"), is_charset("punycode"), is_charset("rot13"), is_charset("x-unknown")
+    (True, False, False, False)
+    """
+    try:
+        found = codecs.lookup(name)
+    except (LookupError, ValueError):  # ValueError: a zero byte in the name
+        return False
+    return found._is_text_encoding and found.name not in _NO_CHARSETS
+
+
 def _guessed(content: bytes, declared: str | None) -> str:
-    for encoding in (declared, _detected(content[:_SAMPLE])):
-        if encoding is None:
-            continue
+    detected = _detected(content[:_SAMPLE])
+    for encoding in (declared, detected) if declared and is_charset(declared) else (detected,):
         try:
             return content.decode(encoding)
-        except (UnicodeDecodeError, LookupError):
+        except UnicodeError:
             continue
     return content.decode("cp1252", errors="replace")
 

@@ -26,7 +26,8 @@ def read_docx(file: FoundFile, note: Note) -> Iterator[Part]:
         import docx
     except ImportError as error:
         raise MissingDependencyError("python-docx", "docx") from error
-    with archive.opened(file.path):  # looks at sizes only
+    with archive.opened(file.path) as members:
+        archive.check_tags(members)
         try:
             document = docx.Document(str(file.path))
         except (KeyError, ValueError, SyntaxError, docx.opc.exceptions.OpcError) as error:

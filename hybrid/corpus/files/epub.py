@@ -29,13 +29,13 @@ def read_epub(file: FoundFile, note: Note) -> Iterator[Part]:
     """
     with archive.opened(file.path) as book:
         opf = _package(book)
-        package = parse_tree(_member(book, opf))
+        package = parse_tree(archive.member(book, opf))
         about = _about(package)
         found = False
         for number, href in enumerate(_spine(package), 1):
             path = posixpath.normpath(posixpath.join(posixpath.dirname(opf), unquote(href)))
             try:
-                _, text = html_text(decode(_member(book, path)))
+                _, text = html_text(decode(archive.member(book, path)))
             except UnreadableError as error:
                 note(str(number), str(error))
                 continue
@@ -49,18 +49,11 @@ def read_epub(file: FoundFile, note: Note) -> Iterator[Part]:
 
 def _package(book: zipfile.ZipFile) -> str:
     """Return the path of the file that describes the book."""
-    roots = parse_tree(_member(book, "META-INF/container.xml")).iter("rootfile")
+    roots = parse_tree(archive.member(book, "META-INF/container.xml")).iter("rootfile")
     path = next((root.get("full-path") for root in roots), None)
     if not path:
         raise UnreadableError("it is no EPUB: its container names no package")
     return path
-
-
-def _member(book: zipfile.ZipFile, path: str) -> bytes:
-    try:
-        return book.read(path)
-    except KeyError as error:
-        raise UnreadableError(f"its member {path!r} is missing") from error
 
 
 def _about(package: Element) -> dict[str, str]:

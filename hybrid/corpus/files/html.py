@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 
+from hybrid.corpus.files.archive import MOST_TAGS
 from hybrid.corpus.files.decoding import decode, read_whole
 from hybrid.corpus.files.found import FoundFile, Part
 from hybrid.corpus.files.markup import html_text
@@ -21,7 +22,7 @@ _LOOK = 4096
 def read_html(file: FoundFile, note: Note) -> Iterator[Part]:
     """Yield the main content of a page: menus, footers and the like are left out.
 
-    Where trafilatura finds no content, the page's whole text is taken.
+    Where trafilatura finds no content, and of a page with millions of tags, the page's whole text is taken.
 
     Raises:
         MissingDependencyError: trafilatura is not installed.
@@ -31,7 +32,8 @@ def read_html(file: FoundFile, note: Note) -> Iterator[Part]:
     found = _DECLARED.search(content[:_LOOK])
     html = decode(content, (found[1] or found[2]).decode() if found else None)
     title, whole = html_text(html)
-    yield Part.whole(_main(html) or whole, title)
+    small = html.count("<") <= MOST_TAGS  # of a tree
+    yield Part.whole((_main(html) if small else None) or whole, title)
 
 
 def _main(html: str) -> str | None:

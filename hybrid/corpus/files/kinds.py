@@ -27,7 +27,7 @@ READERS = MappingProxyType(
         "epub": "epub:read_epub",
         "csv": "tables:read_csv_rows",
         "jsonl": "tables:read_jsonl_rows",
-        "parquet": "tables:read_parquet_rows",
+        "parquet": "parquet:read_parquet_rows",
         "sqlite": "tables:read_sqlite_rows",
         "mail": "mail:read_message",
         "mbox": "mail:read_mbox",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from email import message_from_bytes, policy
+from email import message_from_bytes
 from email.message import EmailMessage
 from email.utils import parsedate_to_datetime
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
-from hybrid.corpus.files.decoding import WHOLE, decode, read_whole
+from hybrid.corpus.files.decoding import WHOLE, decode, is_charset, read_whole
 from hybrid.corpus.files.found import FoundFile, Part
+from hybrid.corpus.files.headers import BoundedPolicy, clean, header
 from hybrid.corpus.files.markup import html_text
 from hybrid.corpus.files.report import Note, UnreadableError
 
 _FROM = b"From "
 _QUOTED = re.compile(rb"^>(>*From )", re.MULTILINE)
 _LINE = 1 << 20
+_POLICY = BoundedPolicy()
 
 
 def read_message(file: FoundFile, note: Note) -> Iterator[Part]:
@@ -75,15 +77,15 @@ def _joined(lines: list[bytes], size: int) -> bytes | None:
 
 def _part(content: bytes, key: str | None) -> Part:
     try:
-        message = message_from_bytes(content, policy=policy.default)
+        message = cast("EmailMessage", message_from_bytes(content, policy=_POLICY))
         text, attachments = _content(message)
         metadata: dict[str, Any] = {
-            "from": _header(message, "From"),
-            "to": _header(message, "To"),
+            "from": header(message, "From"),
+            "to": header(message, "To"),
             "date": _date(message),
-            "message_id": _header(message, "Message-ID"),
+            "message_id": header(message, "Message-ID"),
         }
-        subject = _header(message, "Subject")
+        subject = header(message, "Subject")
     except (
         ValueError,
         LookupError,
@@ -98,18 +100,9 @@ def _part(content: bytes, key: str | None) -> Part:
     return Part(text, subject, key, known | ({"attachments": attachments} if attachments else {}))
 
 
-def _header(message: EmailMessage, name: str) -> str:
-    """Return a header's text; what is malformed as far as it can be read."""
-    try:
-        value = message[name]
-    except (ValueError, LookupError, AttributeError, TypeError, IndexError):
-        value = next((raw for key, raw in message.raw_items() if key.lower() == name.lower()), "")
-    return _clean(" ".join(str(value or "").split()))
-
-
 def _date(message: EmailMessage) -> str:
     try:
-        return parsedate_to_datetime(_header(message, "Date")).isoformat()
+        return parsedate_to_datetime(header(message, "Date")).isoformat()
     except (ValueError, TypeError, IndexError, OverflowError):
         return ""
 
@@ -123,7 +116,7 @@ def _content(message: EmailMessage) -> tuple[str, list[str]]:
         name = part.get_filename()
         kind = part.get_content_type()
         if name or part.get_content_disposition() == "attachment":
-            attachments.append(_clean(name or kind))
+            attachments.append(clean(name or kind))
         elif kind == "text/plain":
             plain.append(_decoded(part))
         elif kind == "text/html":
@@ -135,20 +128,12 @@ def _content(message: EmailMessage) -> tuple[str, list[str]]:
 def _decoded(part: Any) -> str:
     content = part.get_payload(decode=True) or b""
     charset = part.get_content_charset()
-    if charset is not None:
+    if charset is not None and is_charset(charset):
         try:
-            return _clean(content.decode(charset))
+            return clean(content.decode(charset))
         except (LookupError, UnicodeDecodeError):
             charset = None
     try:
-        return _clean(decode(content))
+        return clean(decode(content))
     except UnreadableError:
-        return _clean(content.decode("ascii", "replace"))
-
-
-def _clean(text: str) -> str:
-    """Return text that UTF-8 can hold: bytes that the parser kept as surrogates are decoded, or replaced."""
-    if text.isascii():
-        return text
-    raw = text.encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "replace")
+        return clean(content.decode("ascii", "replace"))

@@ -7,9 +7,12 @@ footers, are `html`'s.
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from html import unescape
 
-_HIDDEN = frozenset(("script", "style", "template", "noscript", "svg", "head", "iframe", "object"))
+from hybrid.markup import pieces
+
+_SILENT = frozenset(("script", "style", "template", "noscript"))
+_HIDDEN = _SILENT | {"svg", "head", "iframe", "object"}
 _BLOCKS = (
     "address", "article", "aside", "blockquote", "body", "dd", "div", "dl", "dt", "fieldset", "figcaption",
     "figure", "footer", "form", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table",
@@ -24,7 +27,7 @@ _BEFORE = {
 """What an opening tag becomes."""
 
 _SPACE = re.compile(r"[ \t\r\n\f]+")
-_BLANK = re.compile(r"[ \t]*\n[ \t]*\n\s*")
+_BLANK = re.compile(r"(?<![ \t])[ \t]*\n[ \t]*\n\s*")
 
 
 def html_text(html: str) -> tuple[str, str]:
@@ -33,18 +36,22 @@ def html_text(html: str) -> tuple[str, str]:
     >>> html_text("<title>T</title><h2>A &amp; B</h2><p>one<br>two<ul><li>x<li>y</ul><script>z</script>")
     ('T', '## A & B\n\none\ntwo\n\n- x\n- y')
     """
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    return parser.result()
+    text = _Text()
+    for kind, value in pieces(html, _SILENT, xml=True):
+        if kind == "text":
+            text.data(unescape(value))
+        elif kind in ("open", "empty"):
+            text.opened(value)
+        if kind in ("close", "empty"):
+            text.closed(value)
+    return text.result()
 
 
-class _Text(HTMLParser):
+class _Text:
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self._out: list[str] = []
         self._title: list[str] = []
-        self._hidden: list[str] = []
+        self._hidden: list[str] = []  # each name once: its end closes all that began in it
         self._in_title = False
         self._verbatim = 0
 
@@ -52,11 +59,11 @@ class _Text(HTMLParser):
         text = _BLANK.sub("\n\n", "".join(self._out)).strip()
         return _SPACE.sub(" ", "".join(self._title)).strip(), text
 
-    def handle_starttag(self, tag: str, attrs: object) -> None:
+    def opened(self, tag: str) -> None:
         if tag == "title" and not self._title:
             self._in_title = True
         elif tag in _HIDDEN:
-            self._hidden.append(tag)
+            self._hidden += [tag] * (tag not in self._hidden)
         elif tag == "body":
             self._hidden.clear()  # a head that was never closed
         if self._hidden:
@@ -64,7 +71,7 @@ class _Text(HTMLParser):
         self._verbatim += tag == "pre"
         self._out.append(_BEFORE.get(tag, ""))
 
-    def handle_endtag(self, tag: str) -> None:
+    def closed(self, tag: str) -> None:
         if tag == "title":
             self._in_title = False
         if tag in self._hidden:
@@ -77,7 +84,7 @@ class _Text(HTMLParser):
         elif tag in _HEADINGS or (tag in _BLOCKS and tag not in ("li", "tr")):
             self._out.append("\n\n")
 
-    def handle_data(self, data: str) -> None:
+    def data(self, data: str) -> None:
         if self._in_title:
             self._title.append(data)
         elif not self._hidden:

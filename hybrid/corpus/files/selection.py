@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,11 @@ class Selection:
         return not (self.exclude and self._excluded.match_file(name))
 
 
+_LONGEST_FILE = 1 << 20
+_MOST_STARS, _MOST_FOLDERS = 4, 2
+"""A ``.gitignore`` is a stranger's: patterns with more stars among letters, or more ``**/``, are left out."""
+
+
 class Ignored(NamedTuple):
     """The patterns of one ``.gitignore``.
 
@@ -96,10 +102,20 @@ def ignored_here(root: Path, name: str) -> tuple[Ignored, ...]:
 
 def _read_patterns(path: Path) -> GitIgnoreSpec | None:
     try:
-        lines = path.read_text("utf-8", "replace").splitlines()
-        return _spec(lines)
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would never end
+            return None
+        with path.open("rb") as stream:
+            text = stream.read(_LONGEST_FILE).decode("utf-8", "replace")
+        return _spec([line for line in text.splitlines() if not _too_costly(line)])
     except (OSError, ValueError):  # what git cannot understand either
         return None
+
+
+def _too_costly(pattern: str) -> bool:
+    """Return whether matching a pattern can take long: with each such star, a name's length times as long."""
+    parts = pattern.strip().strip("/").split("/")
+    stars = sum(part.count("*") for part in parts if part not in ("*", "**"))
+    return stars > _MOST_STARS or parts[:-1].count("**") > _MOST_FOLDERS
 
 
 def ignores(ignored: Sequence[Ignored], name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Tables: CSV, TSV, JSONL, Parquet and SQLite; each row is one document."""
+"""Tables: CSV, TSV, JSONL and SQLite; each row is one document."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 
@@ -17,11 +18,10 @@ from hybrid.corpus.files.decoding import encoding_of
 from hybrid.corpus.files.found import FoundFile, Part
 from hybrid.corpus.files.report import Note, UnreadableError
 from hybrid.corpus.jsonl import parse_object
-from hybrid.corpus.lines import MAX_LINE_BYTES, read_lines
-from hybrid.errors import CorpusError, MissingDependencyError
+from hybrid.corpus.lines import MAX_LINE_BYTES, check_growth, read_lines
+from hybrid.errors import CorpusError
 
 _SAMPLE = 64 * 1024
-_BATCH = 1024
 _ALL = Columns()
 _OTHER_FILES = frozenset((sqlite3.SQLITE_ATTACH, sqlite3.SQLITE_DETACH))
 
@@ -33,7 +33,8 @@ def read_csv_rows(file: FoundFile, note: Note, columns: Columns = _ALL) -> Itera
     A row with another number of cells is noted and left out.
 
     Raises:
-        UnreadableError: the file is not text, or a quote is never closed.
+        UnreadableError: the file is not text, a line is too long, a quote is never closed, or the gzip stream
+            is damaged or a decompression bomb.
     """
     try:
         with _binary(file) as raw:
@@ -42,9 +43,30 @@ def read_csv_rows(file: FoundFile, note: Note, columns: Columns = _ALL) -> Itera
             with io.TextIOWrapper(raw, encoding_of(sample), errors="replace", newline="") as stream:
                 first = sample.decode(stream.encoding, errors="replace").partition("\n")[0]
                 delimiter = max(",;\t|", key=first.count)
-                yield from _csv_rows(csv.reader(stream, delimiter=delimiter, strict=True), note, columns)
+                lines = _bounded(stream, file.path)
+                yield from _csv_rows(csv.reader(lines, delimiter=delimiter, strict=True), note, columns)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UnreadableError(f"the gzip stream is damaged or cut short ({error})") from error
+    except CorpusError as error:
+        raise unnamed(error, file) from error
+
+
+def _bounded(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """Yield lines; refuse one that is too long, and a gzip file that unpacks to far more than texts do."""
+    number = grown = 0
+    while line := stream.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(line) > MAX_LINE_BYTES:
+            raise UnreadableError(f"line {number}: longer than {MAX_LINE_BYTES:,} characters")
+        grown += len(line)
+        if path.suffix.lower() == ".gz":
+            check_growth(path, grown)
+        yield line
+
+
+def unnamed(error: CorpusError, file: FoundFile) -> UnreadableError:
+    """Return an error that names the file as one that does not: who catches it knows."""
+    return UnreadableError(str(error).removeprefix(f"{file.path}, ").removeprefix(f"{file.path}: "))
 
 
 def _csv_rows(reader: Any, note: Note, columns: Columns) -> Iterator[Part]:
@@ -63,7 +85,7 @@ def _csv_rows(reader: Any, note: Note, columns: Columns) -> Iterator[Part]:
         if len(cells) != len(names):
             note(str(number), f"the row has {len(cells)} cells for {len(names)} columns")
             continue
-        yield from _noted(note, columns, {k: v for k, v in zip(names, cells, strict=True) if v}, number)
+        yield from noted(note, columns, {k: v for k, v in zip(names, cells, strict=True) if v}, number)
 
 
 def _next_row(reader: Any) -> list[str] | None:
@@ -93,37 +115,9 @@ def read_jsonl_rows(file: FoundFile, note: Note, columns: Columns = _ALL) -> Ite
             except (ValueError, TypeError, RecursionError) as error:
                 note(str(number), f"malformed JSON ({error})")
                 continue
-            yield from _noted(note, columns, record, number)
+            yield from noted(note, columns, record, number)
     except CorpusError as error:
-        raise UnreadableError(
-            str(error).removeprefix(f"{file.path}, ").removeprefix(f"{file.path}: ")
-        ) from error
-
-
-def read_parquet_rows(file: FoundFile, note: Note, columns: Columns = _ALL) -> Iterator[Part]:
-    """Yield the rows of a Parquet file, a thousand in memory at a time.
-
-    Raises:
-        MissingDependencyError: pyarrow is not installed.
-        UnreadableError: the file is damaged.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise MissingDependencyError("pyarrow", "parquet") from error
-    try:
-        with pyarrow.parquet.ParquetFile(file.path) as table:
-            columns.check(table.schema_arrow.names)
-            number = 0
-            for batch in table.iter_batches(batch_size=_BATCH, use_threads=False):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield from _noted(note, columns, row, number)
-    except (pyarrow.ArrowException, OSError) as error:
-        if isinstance(error, FileNotFoundError | PermissionError):
-            raise
-        raise UnreadableError(f"it is not a whole Parquet file ({error})") from error
+        raise unnamed(error, file) from error
 
 
 def read_sqlite_rows(
@@ -196,12 +190,11 @@ def _select(
     if not prefix:
         columns.check(names)
     for number, row in enumerate(cursor, 1):
-        yield from _noted(note, columns, dict(zip(names, row, strict=True)), number, prefix)
+        yield from noted(note, columns, dict(zip(names, row, strict=True)), number, prefix)
 
 
-def _noted(
-    note: Note, columns: Columns, row: dict[str, Any], number: int, prefix: str = ""
-) -> Sequence[Part]:
+def noted(note: Note, columns: Columns, row: dict[str, Any], number: int, prefix: str = "") -> Sequence[Part]:
+    """Return a row as a part, or note why it is none."""
     try:
         return [columns.part(row, number, prefix)]
     except UnreadableError as error:

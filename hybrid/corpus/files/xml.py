@@ -7,6 +7,7 @@ from typing import BinaryIO
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from hybrid.corpus.files.archive import MOST_TAGS
 from hybrid.corpus.files.report import UnreadableError
 
 _CHUNK = 1 << 20
@@ -16,8 +17,10 @@ def parse_tree(content: bytes) -> Element:
     """Return a small document as a tree; names are without their namespaces.
 
     Raises:
-        UnreadableError: it is not well-formed, or declares entities.
+        UnreadableError: it is not well-formed, declares entities, or is too large for a tree.
     """
+    if content.count(b"<") > MOST_TAGS:
+        raise UnreadableError(f"it has more than {MOST_TAGS:,} tags")
     builder = TreeBuilder()
     parser = _parser()
     parser.StartElementHandler = lambda tag, attributes: builder.start(_local(tag), attributes)
