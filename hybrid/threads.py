@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, ParamSpec, TypeVar
 
 from hybrid.errors import InputError
 
@@ -21,6 +22,7 @@ VARIABLE = "HYBRID_THREADS"
 
 T = TypeVar("T")
 R = TypeVar("R")
+P = ParamSpec("P")
 
 
 def thread_count() -> int:
@@ -167,12 +169,71 @@ class _Job(Generic[T, R]):
         return [self._results[number] for number in range(len(self._items))]
 
 
+class Workers(Executor):
+    """So many threads at most, begun as work comes, that do not keep the process alive.
+
+    Those of `concurrent.futures.ThreadPoolExecutor` are waited for when a process ends, and a model that
+    hangs would keep it from ever ending. These are left behind.
+    """
+
+    def __init__(self, most: int, name: str) -> None:
+        """Begin without threads."""
+        self._most, self._name = most, name
+        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._idle = threading.Semaphore(0)
+        self._lock, self._closed = threading.Lock(), False
+
+    def submit(self, function: Callable[P, R], /, *given: P.args, **options: P.kwargs) -> Future[R]:
+        """Put work in line; return what will hold its result.
+
+        Raises:
+            RuntimeError: it was shut down.
+        """
+        future: Future[R] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                result = function(*given, **options)
+            except BaseException as error:  # raised again where the result is asked for
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("no work is taken any more")
+            self._work.put(work)
+            if not self._idle.acquire(blocking=False) and len(self._threads) < self._most:
+                name = f"{self._name}-{len(self._threads)}"
+                self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+                self._threads[-1].start()
+        return future
+
+    def shutdown(self, wait: bool = True, **options: Any) -> None:
+        """Let the threads end when they have done what is in line; ``wait`` for that."""
+        with self._lock:
+            self._closed, threads = True, list(self._threads)
+        for _ in threads:
+            self._work.put(None)
+        for thread in threads if wait else ():
+            thread.join()
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+            del work  # it holds what was asked
+            self._idle.release()
+
+
 class _Helpers:
     """The process's helping threads; made when first needed, and anew in a forked process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._executor: ThreadPoolExecutor | None = None
+        self._executor: Workers | None = None
         self._busy = 0
 
     def take(self, wanted: int) -> int:
@@ -187,11 +248,11 @@ class _Helpers:
         with self._lock:
             self._busy -= helpers
 
-    def executor(self) -> ThreadPoolExecutor:
+    def executor(self) -> Workers:
         """Return the threads; their number is bounded by `take`."""
         with self._lock:
             if self._executor is None:
-                self._executor = ThreadPoolExecutor(256, thread_name_prefix="hybrid")
+                self._executor = Workers(256, "hybrid")
             return self._executor
 
 

@@ -1,11 +1,13 @@
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from hybrid.errors import InputError
-from hybrid.threads import Abandonment, parallel, thread_count, when_abandoned
+from hybrid.threads import Abandonment, Workers, parallel, thread_count, when_abandoned
 
 
 def test_the_variable_decides(monkeypatch):
@@ -117,3 +119,28 @@ def test_work_is_told_that_nobody_waits():
     with when_abandoned(lambda: told.append("elsewhere")):
         waiting.tell()
     assert told == ["inside", "late"]
+
+
+def test_workers_use_again_what_is_idle_and_take_no_more_than_so_many():
+    workers, gate = Workers(3, "test"), threading.Event()
+    for n in range(20):
+        assert workers.submit(lambda n: n * n, n).result(10) == n * n
+        time.sleep(0.005)
+    assert sum(thread.name.startswith("test-") for thread in threading.enumerate()) == 1
+    waiting = [workers.submit(gate.wait, 10) for _ in range(8)]
+    time.sleep(0.05)
+    assert sum(thread.name.startswith("test-") for thread in threading.enumerate()) == 3
+    assert waiting[-1].cancel()
+    gate.set()
+    assert all(future.result(10) for future in waiting[:-1])
+    with pytest.raises(ZeroDivisionError):
+        workers.submit(lambda: 1 / 0).result(10)
+    workers.shutdown()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("test-")]
+    with pytest.raises(RuntimeError, match="no work"):
+        workers.submit(int)
+
+
+def test_what_hangs_does_not_keep_a_process_alive():
+    code = "import time; from hybrid.threads import Workers; Workers(1, 'x').submit(time.sleep, 60)"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=20)

@@ -62,7 +62,9 @@ def complete(
     """
     if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
         raise InputError(f"depth is {depth!r}; give a whole number of at least 1")
-    asked = [checked_query(query, index.pipeline) for query in checked_list("queries", queries)]
+    given = checked_list("queries", queries)
+    index._allowed(given, depth, where)
+    asked = [checked_query(query, index.pipeline) for query in given]
     pipeline = index.pipeline
     chosen = tuple(map(pipeline.over, pipeline.branches if branches is None else branches))
     snapshot, encoders = index._store.snapshot, index._encoders.together(chosen)

@@ -55,7 +55,7 @@ def build_app(indexes: Mapping[str, Path], settings: Settings, keys: KeyRing) ->
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     app.add_exception_handler(RequestValidationError, _invalid)  # type: ignore[arg-type]
     app.add_exception_handler(HTTPException, _refused)  # type: ignore[arg-type]
-    for known in (Problem, HybridError):
+    for known in (Problem, HybridError, Exception):
         app.add_exception_handler(known, _failed)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     inner: Any = app
@@ -147,7 +147,7 @@ _PROBLEMS = {
     403: "The key, or the server, does not allow it",
     404: "There is no such index or document",
     408: "The request did not arrive in time",
-    409: "An id is there already, or another writer is at work",
+    409: "An id is there already, a document has another version, or another writer is at work",
     413: "The request is too large",
     415: "The body is not declared as JSON",
     421: "Another host was asked for",
@@ -156,6 +156,7 @@ _PROBLEMS = {
     500: "The server failed",
     502: "No branch could answer",
     503: "The server is busy or stopping; Retry-After says when to try again",
+    504: "It took longer than the server's deadline, or the server was stopped",
 }
 
 

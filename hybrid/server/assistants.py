@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +15,9 @@ from mcp.server.mcpserver.exceptions import ToolError
 from pydantic import BaseModel, Field
 
 import hybrid
-from hybrid.errors import HybridError, InputError, NotFoundError, StorageError
+from hybrid.errors import HybridError, InputError, NotFoundError
 from hybrid.server.candidates import query_stems, snippet
+from hybrid.server.newest import refreshed
 from hybrid.server.settings import named_indexes
 from hybrid.version import __version__
 
@@ -67,14 +70,33 @@ def serve_assistant(given: Iterable[str | Path]) -> None:
         HybridError: an index cannot be opened.
     """
     with ExitStack() as stack:
-        indexes = {
-            name: stack.enter_context(hybrid.open(path)) for name, path in named_indexes(given).items()
-        }
+        indexes = {name: _Followed(path) for name, path in named_indexes(given).items()}
+        for followed in indexes.values():
+            stack.callback(followed.close)
         build_assistant(indexes).run("stdio")
 
 
-def build_assistant(indexes: Mapping[str, hybrid.HybridIndex]) -> MCPServer:
-    """Return the server of tools over open indexes by name."""
+class _Followed:
+    """An open index of which every look sees the newest generation that can be had."""
+
+    def __init__(self, path: Path) -> None:
+        self._open = partial(hybrid.open, path)
+        self._index, self._lock = self._open(), threading.Lock()
+
+    def now(self) -> hybrid.HybridIndex:
+        with self._lock:
+            try:
+                self._index = refreshed(self._index, self._open)
+            except HybridError as error:
+                logger.warning("%s: the generation before stays: %s", self._index.path, error)
+            return self._index
+
+    def close(self) -> None:
+        self._index.close()
+
+
+def build_assistant(indexes: Mapping[str, _Followed]) -> MCPServer:
+    """Return the server of tools over indexes by name."""
     server = MCPServer("hybrid", version=__version__, instructions=_instructions(indexes))
 
     @server.tool()
@@ -128,25 +150,23 @@ def build_assistant(indexes: Mapping[str, hybrid.HybridIndex]) -> MCPServer:
     return server
 
 
-def _instructions(indexes: Mapping[str, hybrid.HybridIndex]) -> str:
+def _instructions(indexes: Mapping[str, _Followed]) -> str:
+    figures = {name: followed.now().stats() for name, followed in indexes.items()}
     known = [
-        f"{name}: {len(index):,} documents" + (f", metadata {', '.join(fields)}" if fields else "")
-        for name, index in indexes.items()
-        for fields in [index.stats().fields[:20]]
+        f"{name}: {stats.documents:,} documents"
+        + (f", metadata {', '.join(stats.fields[:20])}" if stats.fields else "")
+        for name, stats in figures.items()
     ]
     return "Search first, then read what looks right by its id. The indexes are " + "; ".join(known) + "."
 
 
-def _fresh(indexes: Mapping[str, hybrid.HybridIndex], name: str | None) -> hybrid.HybridIndex:
+def _fresh(indexes: Mapping[str, _Followed], name: str | None) -> hybrid.HybridIndex:
     """Return an index at its newest generation."""
     if name is None and len(indexes) > 1:
         raise InputError(f"say which index: {', '.join(indexes)}")
     if name is not None and name not in indexes:
         raise NotFoundError(f"there is no index {name!r}; there are {', '.join(indexes)}")
-    index = next(iter(indexes.values())) if name is None else indexes[name]
-    with suppress(StorageError):  # the generation that is open stays
-        index.refresh()
-    return index
+    return (next(iter(indexes.values())) if name is None else indexes[name]).now()
 
 
 @contextmanager

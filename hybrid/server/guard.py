@@ -105,8 +105,13 @@ class Guard:
         except Problem as problem:
             self._metrics.refused(problem.kind)
             await answer.problem(problem)
+        except asyncio.CancelledError:
+            if not self.draining:
+                raise
+            await answer.problem(Problem(504, "stopped", "the server was stopped before it could answer"))
         except Exception as error:
-            logger.exception("%s %s failed", scope["method"], scope["path"])
+            if answer.status < 500:  # else the application has answered, and said so in the log
+                logger.exception("%s %s failed", scope["method"], scope["path"])
             await answer.problem(problem_of(error))
         finally:
             route = getattr(scope.get("route"), "path", "none")

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import hybrid
 from hybrid.engine import Ask, search_together
 from hybrid.engine.result import Result
-from hybrid.errors import FingerprintError, HybridError
+from hybrid.errors import HybridError
 from hybrid.server.metrics import Metrics
+from hybrid.server.newest import refreshed
 from hybrid.server.queues import Batches, Done, Line, Outcome
 from hybrid.server.settings import Settings
 
@@ -33,7 +34,7 @@ class Hosted:
             HybridError: it cannot be opened.
         """
         self.name, self.path, self.settings = name, path, settings
-        self.index = hybrid.open(path, "w" if settings.write else "r")
+        self.index = self._opened()
         self._metrics = metrics
         self._refreshing: asyncio.Task[None] | None = None
         self.batches = Batches(
@@ -43,7 +44,7 @@ class Hosted:
             workers=settings.workers,
             taken=lambda searches, waited: metrics.batch(name, searches, waited),
         )
-        self.reads = Line(limit=settings.queue, workers=settings.workers)
+        self.reads = Line(limit=settings.queue, workers=settings.workers, seconds=settings.deadline)
         self.changes = Line(limit=16, workers=1)
         metrics.host(
             name,
@@ -51,6 +52,10 @@ class Hosted:
             generation=lambda: self.index.generation,
             documents=lambda: len(self.index),
         )
+
+    def _opened(self) -> hybrid.HybridIndex:
+        limits = hybrid.Limits(k=max(self.settings.reach, self.settings.max_k))
+        return hybrid.open(self.path, "w" if self.settings.write else "r", limits=limits)
 
     def _together(self, asks: Sequence[Ask], done: Done) -> None:
         search_together(self.index, asks, done)
@@ -71,6 +76,19 @@ class Hosted:
             outcomes.append(outcome)
         return outcomes
 
+    async def change(self, change: Callable[[hybrid.HybridIndex], int]) -> dict[str, int]:
+        """Make a change; return how many documents it touched, and what the index is after it.
+
+        Raises:
+            Problem: too many wait.
+        """
+
+        def work() -> dict[str, int]:
+            count = change(self.index)
+            return {"changed": count, "documents": len(self.index), "generation": self.index.generation}
+
+        return await self.changes.run(work)
+
     def keep_fresh(self) -> None:
         """Begin to look for newer generations; a writer makes them itself."""
         if not self.settings.write:
@@ -81,24 +99,23 @@ class Hosted:
             await asyncio.sleep(self.settings.refresh)
             try:
                 await asyncio.to_thread(self._look)
-            except HybridError as error:
+            except Exception as error:  # whatever it is, the next look may do better
                 self._metrics.refresh_failed(self.name)
-                logger.warning("%s: the generation before stays: %s", self.name, error)
+                known = isinstance(error, HybridError)
+                logger.warning(
+                    "%s: the generation before stays: %s", self.name, error, exc_info=None if known else error
+                )
 
     def _look(self) -> None:
-        try:
-            self.index.refresh()
-        except FingerprintError:
-            replaced, self.index = self.index, hybrid.open(self.path)
-            replaced.close()
+        self.index = refreshed(self.index, self._opened)
 
     async def close(self) -> None:
-        """Answer what waits, then let go of the folder."""
+        """Let go of the folder, when all requests are answered or given up."""
         if self._refreshing is not None:
             self._refreshing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._refreshing
-        await self.batches.close()
+        self.batches.close()
         self.reads.close()
         self.changes.close()
         self.index.close()

@@ -7,12 +7,13 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from hybrid.engine import Ask
+from hybrid.engine.deadline import Deadline
 from hybrid.engine.result import Result
 from hybrid.server.problems import Problem
+from hybrid.threads import Workers
 
 T = TypeVar("T")
 Outcome = Result | Exception
@@ -48,7 +49,7 @@ class Batches:
         """Take what runs a batch; ``taken(searches, waited)`` hears of each batch when it begins."""
         self._run, self._limit, self._size, self._workers = run, limit, size, workers
         self._taken, self._pace = taken, Pace()
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="hybrid-search")
+        self._threads = Workers(workers, "hybrid-search")
         self._waiting: deque[tuple[Ask, asyncio.Future[Result], float]] = deque()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -107,10 +108,9 @@ class Batches:
             batch.append((ask, future, since))
         return batch
 
-    async def close(self) -> None:
-        """Wait for what runs."""
-        await asyncio.gather(*self._running)
-        self._threads.shutdown()
+    def close(self) -> None:
+        """Take nothing more; what runs still is what nobody waits for any more."""
+        self._threads.shutdown(wait=False)
 
 
 def _settle(future: asyncio.Future[Result], outcome: Outcome) -> None:
@@ -123,29 +123,36 @@ def _settle(future: asyncio.Future[Result], outcome: Outcome) -> None:
 
 
 class Line:
-    """Other work: so many pieces at a time, in threads, while a bounded number waits."""
+    """Other work: so many pieces at a time, in threads, while a bounded number waits.
 
-    def __init__(self, *, limit: int, workers: int) -> None:
-        self._limit, self._workers, self._pace = limit, workers, Pace()
-        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="hybrid-work")
+    ``seconds``: how long a piece may take, waiting included; None for work that must not be left half-way.
+    """
+
+    def __init__(self, *, limit: int, workers: int, seconds: float | None = None) -> None:
+        self._limit, self._workers, self._seconds, self._pace = limit, workers, seconds, Pace()
+        self._threads = Workers(workers, "hybrid-work")
         self._inside = 0
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what ``work`` returns, and raise what it raises.
 
         Raises:
-            Problem: too many wait.
+            Problem: too many wait, or it takes too long.
         """
         if self._inside >= self._limit + self._workers:
             raise self._pace.busy(self._inside - self._workers, self._workers)
         self._inside += 1
-        started = time.monotonic()
+        started, deadline = time.monotonic(), Deadline(self._seconds)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.get_running_loop().run_in_executor(
+                self._threads, lambda: deadline.within(work)
+            )
+        except TimeoutError as error:
+            raise Problem(504, "deadline", f"this takes longer than {self._seconds:g} s") from error
         finally:
             self._inside -= 1
             self._pace.took(time.monotonic() - started)
 
     def close(self) -> None:
-        """Wait for what runs."""
-        self._threads.shutdown()
+        """Take nothing more; what runs still is what nobody waits for any more."""
+        self._threads.shutdown(wait=False)

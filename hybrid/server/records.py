@@ -5,26 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NoReturn
 
 import numpy as np
 
 import hybrid
 from hybrid.encoders.caching import Counts
+from hybrid.errors import DocumentError, InputError
+from hybrid.index.lives import check_expiry, seconds_of
 
 Record = dict[str, Any]
-
-
 Spans = list[tuple[int, int]]
 
 
-def result_record(result: hybrid.Result, *, reasons: bool = True, highlights: bool = False) -> Record:
+def result_record(
+    result: hybrid.Result, *, reasons: bool = True, highlights: bool = False, cursor: bool = False
+) -> Record:
     """Return a result as JSON values; a gap that is not known is None.
 
     ``reasons``: whether to tell why something is missing; messages may name folders and hosts.
     ``highlights``: whether hits say where they hold words of the query, which costs an analysis of each.
+    ``cursor``: whether to say where the next page begins, for which the index keeps the generation.
     """
-    return {
+    following = {"cursor": result.cursor} if cursor else {}
+    return following | {
         "query": result.query,
         "hits": [
             _hit_record(hit) | ({"highlights": result.highlights(hit.rank)} if highlights else {})
@@ -75,7 +80,12 @@ def read_result(
         timings=record["timings"],
         _explain=explain,
         _highlight=highlight,
+        _cursor=(lambda: record["cursor"]) if "cursor" in record else _no_cursor,
     )
+
+
+def _no_cursor() -> NoReturn:
+    raise InputError("this search was not asked for a cursor; write search(..., pages=True)")
 
 
 def _read_hit(record: Mapping[str, Any]) -> hybrid.Hit:
@@ -114,14 +124,32 @@ def _read_terms(part: Mapping[str, Any]) -> tuple[hybrid.TermMatch, ...]:
 
 
 def document_record(document: hybrid.Document) -> Record:
-    """Return a document as JSON values, with the vectors that no model could make again."""
+    """Return a document as JSON values, with the vectors that no model could make again.
+
+    Raises:
+        DocumentError: it brings an image, or its expiry is not accepted.
+    """
+    if document.image is not None:
+        raise DocumentError(
+            f"document {document.id!r} brings an image, which this server does not take; add it where the "
+            "index is, or bring the vector"
+        )
+    if document.expires is not None:
+        check_expiry(document.expires, f"document {document.id!r}")
     return {
         "id": document.id,
         "text": document.text,
         "title": document.title,
         "metadata": document.metadata,
         "vectors": {name: _plain(vector) for name, vector in document.vectors.items()},
+        "expires": None if document.expires is None else seconds_of(document.expires),
     }
+
+
+def stored_record(index: hybrid.HybridIndex, id: str) -> Record:
+    """Return a document of an index with its version, which is that of the content or an older one."""
+    version = index.version(id)
+    return document_record(index.get(id)) | {"version": version}
 
 
 def _plain(vector: Any) -> Any:
@@ -132,7 +160,9 @@ def _plain(vector: Any) -> Any:
 
 def read_document(record: Mapping[str, Any]) -> hybrid.Document:
     """Return the document that a record holds."""
-    return hybrid.Document(**record)
+    kept = {name: record[name] for name in ("id", "text", "title", "metadata", "vectors")}
+    expires = record["expires"]
+    return hybrid.Document(**kept, expires=None if expires is None else datetime.fromtimestamp(expires, UTC))
 
 
 def stats_record(stats: hybrid.Stats) -> Record:

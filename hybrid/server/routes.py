@@ -18,10 +18,10 @@ from hybrid.server.candidates import candidates_record
 from hybrid.server.hosting import Hosted
 from hybrid.server.problems import Problem
 from hybrid.server.records import (
-    document_record,
     explanation_record,
     result_record,
     stats_record,
+    stored_record,
 )
 from hybrid.server.settings import Settings
 
@@ -48,19 +48,27 @@ async def search(request: Request, index: str, body: schemas.Search) -> Response
     """Search."""
     hosted = hosted_of(request, index)
     query = hybrid.Query(body.query, body.vectors or {})
-    (outcome,) = await hosted.search([ask(request, hosted, body, query, body.strict, body.deadline)])
-    tell = reasons(request)
-    if not body.highlights:
-        return answer(result_record(raised(outcome), reasons=tell))
-    work = partial(result_record, raised(outcome), reasons=tell, highlights=True)
-    return answer(await hosted.reads.run(work))
+    terms = ask(request, hosted, body, query, body.strict, body.deadline, body.cursor)
+    (outcome,) = await hosted.search([terms])
+    paged = body.pages or body.cursor is not None
+    record = partial(
+        result_record,
+        raised(outcome),
+        reasons=reasons(request),
+        highlights=body.highlights,
+        cursor=paged,
+    )
+    return answer(await hosted.reads.run(record) if body.highlights or paged else record())
 
 
 @router.post("/{index}/search-many", response_model=schemas.Results)
 async def search_many(request: Request, index: str, body: schemas.SearchMany) -> Response:
     """Search for several queries; one that fails fails all."""
     hosted = hosted_of(request, index)
-    asks = [ask(request, hosted, body, query, body.strict, body.deadline) for query in body.queries]
+    queries = [
+        each if isinstance(each, str) else hybrid.Query(each.query, each.vectors) for each in body.queries
+    ]
+    asks = [ask(request, hosted, body, query, body.strict, body.deadline) for query in queries]
     outcomes = await hosted.search(asks)
     tell = reasons(request)
     return answer({"results": [result_record(raised(outcome), reasons=tell) for outcome in outcomes]})
@@ -70,15 +78,14 @@ async def search_many(request: Request, index: str, body: schemas.SearchMany) ->
 async def explain(request: Request, index: str, body: schemas.Explain) -> Response:
     """Explain where a document ranks for a query."""
     hosted = hosted_of(request, index)
-    terms = ask(request, hosted, body, body.query, False, None)
     work = partial(
         hosted.index.explain,
-        body.query,
+        hybrid.Query(body.query, body.vectors or {}),
         body.id,
-        terms.k,
-        terms.where,
-        branches=terms.branches,
-        fusion=terms.fusion,
+        body.k,
+        body.where,
+        branches=body.branches,
+        fusion=fusion_of(hosted.index, body.fusion),
     )
     found = await hosted.reads.run(work)
     return answer(explanation_record(found, reasons=reasons(request)))
@@ -94,34 +101,43 @@ async def candidates(request: Request, index: str, body: schemas.Candidates) -> 
 
 @router.get("/{index}/documents", response_model=schemas.StoredDocuments)
 async def documents(request: Request, index: str, id: Ids) -> Response:
-    """Return documents by their ids."""
+    """Return documents by their ids, with their versions."""
     hosted = hosted_of(request, index)
-    found = await hosted.reads.run(lambda: [hosted.index.get(each) for each in id])
-    return answer({"documents": [document_record(document) for document in found]})
+    found = await hosted.reads.run(lambda: [stored_record(hosted.index, each) for each in id])
+    return answer({"documents": found})
 
 
 @router.post("/{index}/documents", response_model=schemas.Changed, status_code=201)
 async def add(request: Request, index: str, body: schemas.NewDocuments) -> Response:
     """Add documents in one atomic commit; ids that are there are refused."""
     hosted = hosted_of(request, index)
-    added = await hosted.changes.run(partial(hosted.index.add, given(body)))
-    return changed(hosted, added, 201)
+    return answer(await hosted.change(lambda index: index.add(given(body))), 201)
 
 
 @router.put("/{index}/documents", response_model=schemas.Changed)
-async def update(request: Request, index: str, body: schemas.NewDocuments) -> Response:
-    """Add documents in one atomic commit, replacing those of the same ids."""
+async def update(request: Request, index: str, body: schemas.Documents) -> Response:
+    """Add documents in one atomic commit, replacing those of the same ids; on conditions, if any."""
     hosted = hosted_of(request, index)
-    return changed(hosted, await hosted.changes.run(partial(hosted.index.update, given(body))))
+    versions = body.if_version
+    return answer(await hosted.change(lambda index: index.update(given(body), if_version=versions)))
 
 
 @router.delete("/{index}/documents", response_model=schemas.Changed)
 async def delete(request: Request, index: str, id: Ids, missing_ok: bool = False) -> Response:
     """Delete documents by their ids in one atomic commit."""
+    return await remove(
+        request, index, schemas.Deletion(ids=id, where=None, missing_ok=missing_ok, if_version=None)
+    )
+
+
+@router.post("/{index}/delete", response_model=schemas.Changed)
+async def remove(request: Request, index: str, body: schemas.Deletion) -> Response:
+    """Delete documents in one atomic commit, by ids or by a filter; on conditions, if any."""
     hosted = hosted_of(request, index)
-    missing: Literal["error", "ignore"] = "ignore" if missing_ok else "error"
-    deleted = await hosted.changes.run(lambda: hosted.index.delete(id, missing=missing))
-    return changed(hosted, deleted)
+    missing: Literal["error", "ignore"] = "ignore" if body.missing_ok else "error"
+    where, versions = body.where, body.if_version
+    change = partial(hybrid.HybridIndex.delete, where=where, missing=missing, if_version=versions)
+    return answer(await hosted.change(lambda index: change(index, body.ids)))
 
 
 @router.get("/{index}/stats", response_model=schemas.Stats)
@@ -146,6 +162,7 @@ def ask(
     query: str | hybrid.Query,
     strict: bool,
     deadline: float | None,
+    cursor: str | None = None,
 ) -> Ask:
     """Return a search on its terms, within the server's bounds; its deadline begins now."""
     settings: Settings = request.app.state.settings
@@ -157,21 +174,24 @@ def ask(
         terms.k,
         terms.where,
         None if terms.branches is None else tuple(terms.branches),
-        None if terms.fusion is None else fusion_of(hosted.index, terms.fusion),
+        fusion_of(hosted.index, terms.fusion),
         strict,
         Deadline(longest),
+        cursor,
     )
 
 
-def fusion_of(index: hybrid.HybridIndex, table: dict[str, Any]) -> hybrid.Fusion:
-    """Return the fusion that a table describes, checked against the index's branches."""
+def fusion_of(index: hybrid.HybridIndex, table: dict[str, Any] | None) -> hybrid.Fusion | None:
+    """Return the fusion that a table describes, checked against the index's branches; None for its own."""
+    if table is None:
+        return None
     return from_dict({**to_dict(index.pipeline), "fusion": table}).fusion
 
 
 def given(body: schemas.NewDocuments) -> list[hybrid.Document]:
     """Return the documents that were sent."""
     return [
-        hybrid.Document(each.id, each.text, each.title, each.metadata, each.vectors)
+        hybrid.Document(each.id, each.text, each.title, each.metadata, each.vectors, expires=each.expires)
         for each in body.documents
     ]
 
@@ -189,13 +209,6 @@ def index_record(hosted: Hosted) -> dict[str, Any]:
         "fields": list(index.stats().fields),
         "writable": hosted.settings.write,
     }
-
-
-def changed(hosted: Hosted, count: int, status: int = 200) -> Response:
-    """Answer a change."""
-    index = hosted.index
-    record = {"changed": count, "documents": len(index), "generation": index.generation}
-    return answer(record, status)
 
 
 def reasons(request: Request) -> bool:

@@ -96,6 +96,8 @@ class _Stopping(Server):
                     await loop.connect_accepted_socket(self._connection, accepted)
         await asyncio.sleep(min(self._drain, 0.25))
         await super().shutdown(sockets)
+        if self.force_exit:  # then the application has not been told
+            await self.lifespan.shutdown()
 
     def _connection(self) -> asyncio.Protocol:
         known = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}

@@ -8,8 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Text = Annotated[str, Field(max_length=65536)]
 Id = Annotated[str, Field(max_length=4096)]
-Vector = list[float] | dict[str, float]
+Vector = list[float] | list[list[float]] | dict[str, float]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
+Versions = Annotated[
+    dict[Id, Annotated[int, Field(ge=0)] | None],
+    Field(
+        description="Versions by id that documents must have, or nothing is changed (409); null: not there",
+        examples=[{"doc-1": 7, "doc-2": None}],
+    ),
+]
 
 
 class Taken(BaseModel):
@@ -39,12 +46,25 @@ class Search(Terms):
     strict: bool = Field(False, description="Fail where a branch fails")
     highlights: bool = Field(False, description="Say where hits hold words of the query")
     deadline: float | None = Field(None, gt=0, description="Seconds; at most the server's own deadline")
+    pages: bool = Field(
+        False, description="Give a cursor; the generation is then kept for 10 minutes for the pages to come"
+    )
+    cursor: str | None = Field(
+        None, max_length=1024, description="Of the page before; all else but k, strict and deadline as there"
+    )
+
+
+class Asked(Taken):
+    """A query with ready-made vectors."""
+
+    query: Text
+    vectors: dict[Name, Vector] = Field(default_factory=dict)
 
 
 class SearchMany(Terms):
     """Several searches on the same terms."""
 
-    queries: list[Text] = Field(min_length=1, max_length=1000)
+    queries: list[Text | Asked] = Field(min_length=1, max_length=1000)
     strict: bool = False
     deadline: float | None = Field(None, gt=0)
 
@@ -53,6 +73,7 @@ class Explain(Terms):
     """Why a document ranks where it does."""
 
     query: Text
+    vectors: dict[Name, Vector] | None = Field(None, description="Ready-made vectors of the query by branch")
     id: Id
 
 
@@ -72,12 +93,30 @@ class NewDocument(Taken):
     title: str = ""
     metadata: dict[str, JsonValue] = Field(default_factory=dict)
     vectors: dict[Name, Vector] = Field(default_factory=dict)
+    expires: float | None = Field(
+        None, ge=0, le=253_402_300_799, description="From when on it is not found; seconds since 1970"
+    )
 
 
 class NewDocuments(Taken):
     """Documents of one atomic commit."""
 
     documents: list[NewDocument] = Field(max_length=100_000)
+
+
+class Documents(NewDocuments):
+    """Documents of one atomic commit, which replace those of the same ids."""
+
+    if_version: Versions | None = None
+
+
+class Deletion(Taken):
+    """What is deleted in one atomic commit: ids, or what a filter finds; ``{}`` finds everything."""
+
+    ids: list[Id] | None = Field(None, max_length=100_000)
+    where: dict[str, JsonValue] | None = Field(None, description="A filter over metadata")
+    missing_ok: bool = Field(False, description="Skip ids that are not there")
+    if_version: Versions | None = None
 
 
 class Passage(BaseModel):
@@ -116,6 +155,7 @@ class Result(BaseModel):
     notes: dict[str, list[str]]
     generation: int
     timings: dict[str, float]
+    cursor: str | None = Field(None, description="Where the next page begins, if asked for and there is one")
 
 
 class Results(BaseModel):
@@ -216,13 +256,15 @@ class Columns(BaseModel):
 
 
 class StoredDocument(BaseModel):
-    """A document as it would have to be added again."""
+    """A document as it would have to be added again, and its version, for ``if_version``."""
 
     id: str
     text: str
     title: str
     metadata: dict[str, Any]
     vectors: dict[str, Any]
+    expires: float | None
+    version: int
 
 
 class StoredDocuments(BaseModel):
@@ -232,7 +274,7 @@ class StoredDocuments(BaseModel):
 
 
 class Changed(BaseModel):
-    """A commit: how many documents it touched, how many there are, and its generation."""
+    """A commit: how many documents it touched, how many there are, and the generation now searched."""
 
     changed: int
     documents: int
@@ -291,3 +333,6 @@ class Problem(BaseModel):
     title: str
     status: int
     detail: str
+    id: str | None = Field(None, description="Of a conflict: the document")
+    expected: int | None = Field(None, description="Of a conflict: the version asked for")
+    found: int | None = Field(None, description="Of a conflict: the version there is")

@@ -23,12 +23,13 @@ class Settings:
     requests a second of one caller, over time; a burst may be ``2 * rate``; None for no limit. ``queue``:
     searches that may wait, for each index; one more is answered 503. ``batch``: searches that are encoded
     together at most. ``workers``: batches that run side by side, for each index. ``deadline``: seconds that
-    a search may take, waiting included. ``max_k``: hits at most. ``slow``: seconds that a client may
-    take to send a request, or to take an answer. ``connections``: at most. ``refresh``: seconds between
-    looks for a newer generation. ``drain``: seconds that a stopping server still takes new requests, while
-    it tells clients to go away; ``grace``: seconds that it then waits for answers under way. ``hosts``:
-    names, beside its own, that a request without a key may ask for. ``origins``: origins of pages elsewhere
-    that may ask (CORS).
+    anything but a change may take, waiting included. ``max_k``: hits of an answer at most. ``reach``: hits
+    at most with the pages before, each of which costs a search for all of them. ``slow``: seconds that a
+    client may take to send a request, or to take an answer. ``connections``: at most. ``refresh``: seconds
+    between looks for a newer generation. ``drain``: seconds that a stopping server still takes new
+    requests, while it tells clients to go away; ``grace``: seconds that it then waits for answers under
+    way. ``hosts``: names, beside its own, that a request without a key may ask for. ``origins``: origins of
+    pages elsewhere that may ask (CORS).
     """
 
     host: str = "127.0.0.1"
@@ -41,6 +42,7 @@ class Settings:
     workers: int = field(default_factory=lambda: max(2, thread_count()))
     deadline: float = 10.0
     max_k: int = 1000
+    reach: int = 10_000
     slow: float = 15.0
     connections: int = 1000
     refresh: float = 1.0
@@ -50,7 +52,7 @@ class Settings:
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("body", "queue", "batch", "workers", "max_k", "connections"):
+        for name in ("body", "queue", "batch", "workers", "max_k", "reach", "connections"):
             self._check(name, whole=True)
         for name in ("deadline", "slow", "refresh", "grace"):
             self._check(name)

@@ -95,7 +95,8 @@ class Running:
 @contextmanager
 def running(*arguments: object, **environment: str) -> Iterator[Running]:
     """Start ``hybrid serve`` on a free port; stop it as an operator would, and see it end well."""
-    command = [sys.executable, "-m", "tests.server.letters", "serve", *map(str, arguments), "--port", "0"]
+    options = ["--port", "0", "--deadline", "60"]  # a machine that does other things compiles for long
+    command = [sys.executable, "-m", "tests.server.letters", "serve", *map(str, arguments), *options]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

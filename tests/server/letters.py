@@ -5,8 +5,10 @@ Run as a program it is ``hybrid`` with that model known, and with one that fails
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import threading
 import time
 import zlib
 
@@ -72,8 +74,25 @@ def register():
     hybrid.register_encoder("moody", Moody, replace=True)
 
 
+class Observer:
+    """Writes the spans of every search into a file, a line each."""
+
+    def __init__(self, path):
+        self.path, self.lock = path, threading.Lock()
+
+    def searched(self, event):
+        line = json.dumps([[name, [begun, ended]] for name, begun, ended in event.spans])
+        with self.lock, open(self.path, "a", encoding="utf-8") as out:
+            out.write(line + "\n")
+
+    def changed(self, event):
+        """Changes are not written."""
+
+
 if __name__ == "__main__":
     register()
+    if "OBSERVED" in os.environ:
+        hybrid.observe(Observer(os.environ["OBSERVED"]))
     from hybrid.cli import main
 
     sys.exit(main(sys.argv[1:]))

@@ -84,3 +84,17 @@ def test_a_change_by_another_process_is_seen(tmp_path):
         return [len(found.structured_content["hits"]) for found in (before, after)]
 
     assert talk(scene, folder) == [0, 1]
+
+
+def test_an_index_that_was_replaced_is_opened_anew(tmp_path):
+    folder = tmp_path / "index"
+    hybrid.create(folder, [hybrid.Document("a", "ants")], hybrid.Pipeline([hybrid.BM25()])).close()
+
+    async def scene(client):
+        other = hybrid.Pipeline([hybrid.BM25(name="other")], name="other")
+        hybrid.create(folder, [hybrid.Document("o", "an okapi")], other, overwrite=True).close()
+        return await client.call_tool("search", {"query": "okapi"})
+
+    found = talk(scene, folder)
+    assert not found.is_error
+    assert [hit["id"] for hit in found.structured_content["hits"]] == ["o"]

@@ -14,6 +14,7 @@ from hybrid.server.guard import Rates, role_needed
         ("GET", "/metrics", "read"), ("GET", "/v1/indexes", "read"), ("GET", "/page", "read"),
         ("POST", "/v1/indexes/a/search", "read"), ("POST", "/v1/indexes/a/explain", "read"),
         ("POST", "/v1/indexes/a/documents", "write"), ("PUT", "/v1/indexes/a/documents", "write"),
+        ("POST", "/v1/indexes/a/delete", "write"),
         ("DELETE", "/v1/indexes/a/search", "write"), ("PATCH", "/", "write"), ("POST", "/health", "write"),
         ("OPTIONS", "/v1/indexes/a/search", None), ("TRACE", "/", "write"),
     ],

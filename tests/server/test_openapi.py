@@ -28,8 +28,8 @@ OPERATIONS = [
     ("POST", "/v1/indexes/{index}/search-many"), ("POST", "/v1/indexes/{index}/explain"),
     ("POST", "/v1/indexes/{index}/candidates"), ("GET", "/v1/indexes/{index}/documents"),
     ("POST", "/v1/indexes/{index}/documents"), ("PUT", "/v1/indexes/{index}/documents"),
-    ("DELETE", "/v1/indexes/{index}/documents"), ("GET", "/v1/indexes/{index}/stats"),
-    ("GET", "/health"), ("GET", "/ready"), ("GET", "/metrics"),
+    ("DELETE", "/v1/indexes/{index}/documents"), ("POST", "/v1/indexes/{index}/delete"),
+    ("GET", "/v1/indexes/{index}/stats"), ("GET", "/health"), ("GET", "/ready"), ("GET", "/metrics"),
 ]  # fmt: skip
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance,

@@ -41,7 +41,7 @@ def test_what_waits_is_run_together():
         assert line.waiting == 5
         run.open.set()
         found = await asyncio.gather(*first, *rest)
-        await line.close()
+        line.close()
         return run.batches, sizes, found
 
     ran, sizes, found = asyncio.run(scene())
@@ -61,7 +61,7 @@ def test_too_many_are_refused_and_the_others_answered():
             line.submit([Ask("more")])
         run.open.set()
         found = await asyncio.gather(*futures)
-        await line.close()
+        line.close()
         return refused.value, found
 
     refused, found = asyncio.run(scene())
@@ -81,7 +81,7 @@ def test_an_error_is_of_one_search_only_and_a_late_one_is_not_begun():
         await asyncio.sleep(0.05)
         run.open.set()
         found = await asyncio.gather(*first, *rest, return_exceptions=True)
-        await line.close()
+        line.close()
         return run.batches, found
 
     ran, (first, good, bad, late) = asyncio.run(scene())
@@ -97,7 +97,7 @@ def test_a_batch_that_fails_as_a_whole_fails_each():
     async def scene():
         line = batches(run)
         found = await asyncio.gather(*line.submit([Ask("a"), Ask("b")]), return_exceptions=True)
-        await line.close()
+        line.close()
         return found
 
     assert [str(error) for error in asyncio.run(scene())] == ["the disk is gone"] * 2
@@ -117,3 +117,17 @@ def test_a_line_is_bounded_too():
         return refused.value.status
 
     assert asyncio.run(scene()) == 503
+
+
+def test_what_takes_too_long_is_left_behind():
+    async def scene():
+        gate, line = threading.Event(), Line(limit=4, workers=1, seconds=0.1)
+        with pytest.raises(Problem) as late:
+            await line.run(lambda: gate.wait(30))
+        assert await line.run(lambda: 7) == 7  # the thread is free again
+        gate.set()
+        line.close()
+        return late.value
+
+    problem = asyncio.run(scene())
+    assert (problem.status, problem.kind) == (504, "deadline")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import time
@@ -9,6 +10,8 @@ import time
 import httpx
 import pytest
 
+import hybrid
+from hybrid.server import KeyRing, Settings
 from tests.server.conftest import record, running
 
 SEARCH = "/v1/indexes/mine/search"
@@ -19,6 +22,7 @@ READ = [
     ("POST", "/v1/indexes/mine/explain"), ("POST", "/v1/indexes/mine/candidates"),
 ]  # fmt: skip
 WRITE = [(method, "/v1/indexes/mine/documents") for method in ("POST", "PUT")]
+WRITE.append(("POST", "/v1/indexes/mine/delete"))
 WRITE.append(("DELETE", "/v1/indexes/mine/documents?id=cat"))
 
 
@@ -43,6 +47,7 @@ def test_without_a_key_nothing_is_told(guarded, method, path):
 @pytest.mark.parametrize(("method", "path"), WRITE)
 def test_a_reader_cannot_write(guarded, keys, method, path):
     body = {"documents": [{"id": "intruder"}]} if method != "DELETE" else None
+    body = {"where": {}} if path.endswith("/delete") else body
     answer = ask(guarded, method, path, keys[0].reveal(), json=body)
     assert (answer.status_code, record(answer)["type"]) == (403, "urn:hybrid:problem:forbidden")
     with guarded.client("mine", key=keys[0]) as client:
@@ -251,3 +256,33 @@ def test_what_is_no_http_is_told_so(guarded):
         line.sendall(b"\x16\x03\x01 hello\r\n\r\n")  # TLS, say
         answer = received(line)
     assert answer.startswith(b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json\r\n")
+
+
+def test_whatever_fails_inside_is_a_problem_that_says_nothing(words, monkeypatch):
+    from hybrid.server.app import build_app
+
+    def broken(index):
+        raise ValueError("a secret place")
+
+    monkeypatch.setattr(hybrid.HybridIndex, "stats", broken)
+
+    async def scene():
+        _, guard = build_app({"words": words}, Settings(), KeyRing())
+        transport = httpx.ASGITransport(guard, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.get("/v1/indexes/words/stats")
+
+    answer = asyncio.run(scene())
+    assert (answer.status_code, record(answer)["type"]) == (500, "urn:hybrid:problem:internal")
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_filters_are_bounded_wherever_they_are_taken(server):
+    where = {"year": 1}
+    for _ in range(40):
+        where = {"$not": where}
+    for what, more in (("search", {}), ("candidates", {}), ("explain", {"id": "cat"})):
+        body = {"query": "bread", "where": where, **more}
+        answer = httpx.post(f"{server.url}/v1/indexes/words/{what}", json=body)
+        assert (answer.status_code, record(answer)["type"]) == (422, "urn:hybrid:problem:limit"), what

@@ -185,7 +185,7 @@ def test_changes_are_commits(guarded, keys):
         assert client.search("giraffe").generation == before + 2
         with pytest.raises(NotFoundError, match="'nobody'"):
             client.delete(["new", "nobody"])
-        assert client.delete(["new", "nobody"], missing_ok=True) == 1
+        assert client.delete(["new", "nobody"], missing="ignore") == 1
         assert client.stats().documents == len(TEXTS)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from contextlib import suppress
 
 import httpx
 import pytest
@@ -54,6 +55,27 @@ def test_a_request_under_way_is_answered(moody, number):
         assert server.process.wait(10) == 0
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{server.url}/health")
+
+
+def test_a_second_signal_ends_it_at_once_whatever_hangs(moody):
+    with running(moody, MOODY_SECONDS="100") as server:
+        body = {"query": "slow bread", "id": "bread"}
+
+        def ask():
+            with suppress(httpx.HTTPError):
+                httpx.post(f"{server.url}/v1/indexes/moody/explain", json=body, timeout=30)
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        time.sleep(0.5)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        try:
+            assert server.process.wait(10) == 0
+        finally:
+            server.process.kill()
+            thread.join()
 
 
 def test_stopping_under_load_loses_nothing(words):

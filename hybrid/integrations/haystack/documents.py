@@ -52,6 +52,16 @@ def restored(id: str, text: str, metadata: Mapping[str, Any], vectors: Mapping[s
     return Document.from_dict({"id": id, "content": text, **rest, "meta": meta})
 
 
+def with_meta(document: hybrid.Document, meta: Mapping[str, Any]) -> hybrid.Document:
+    """Return a stored document with these keys of its meta set; all else that it has stays.
+
+    Raises:
+        InputError: `OWN` is among the keys.
+    """
+    beside(meta, {}, OWN, document.id)
+    return replace(document, metadata={**document.metadata, **meta})
+
+
 def document_of(result: hybrid.Result, hit: hybrid.Hit, key: str | None, content: Content) -> Document:
     """Return a hit with its score, and details of the search under ``key`` of its meta, unless it is None."""
     document = restored(hit.id, text_of(hit, content), hit.metadata, {})

@@ -6,7 +6,6 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any, Literal, Self
 
 from haystack import Document, default_from_dict, default_to_dict
@@ -17,7 +16,7 @@ import hybrid
 from hybrid.errors import DocumentError, DuplicateIdError, IndexExistsError, InputError, NotAnIndexError
 from hybrid.integrations.asking import Asking
 from hybrid.integrations.details import KEY, Content
-from hybrid.integrations.haystack.documents import document_of, restored, stored
+from hybrid.integrations.haystack.documents import document_of, restored, stored, with_meta
 from hybrid.integrations.haystack.filters import where_of
 
 
@@ -144,9 +143,7 @@ class HybridDocumentStore:
         """Set these keys of the meta of documents that a filter lets through; return how many."""
         where = where_of(filters)
         with self._writer() as writer:
-            found = [restored(d.id, d.text, d.metadata, d.vectors) for d in writer.documents(where)]
-            changed = [replace(document, meta={**document.meta, **meta}) for document in found]
-            return writer.update([stored(document, _bringing(writer)) for document in changed])
+            return writer.update([with_meta(document, meta) for document in writer.documents(where)])
 
     async def count_documents_async(self) -> int:
         """Do what `count_documents` does, in a thread."""

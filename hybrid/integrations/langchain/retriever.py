@@ -67,8 +67,15 @@ class HybridRetriever(BaseRetriever):
                 results = asking.search_many(self.index, inputs)
         if results is None:
             return super().batch(inputs, config, return_exceptions=return_exceptions, **kwargs)
-        calls = zip(inputs, get_config_list(config, len(inputs)), results, strict=True)
-        return [self.invoke(query, each, **kwargs, **{_FOUND: found}) for query, each, found in calls]
+        kept: list[Any] = []
+        for query, each, found in zip(inputs, get_config_list(config, len(inputs)), results, strict=True):
+            try:
+                kept.append(self.invoke(query, each, **kwargs, **{_FOUND: found}))
+            except Exception as error:
+                if not return_exceptions:
+                    raise
+                kept.append(error)
+        return kept
 
     async def abatch(
         self,
@@ -87,9 +94,8 @@ class HybridRetriever(BaseRetriever):
         if results is None:
             return await super().abatch(inputs, config, return_exceptions=return_exceptions, **kwargs)
         calls = zip(inputs, get_config_list(config, len(inputs)), results, strict=True)
-        return await asyncio.gather(
-            *(self.ainvoke(query, each, **kwargs, **{_FOUND: found}) for query, each, found in calls)
-        )
+        work = (self.ainvoke(query, each, **kwargs, **{_FOUND: found}) for query, each, found in calls)
+        return await asyncio.gather(*work, return_exceptions=return_exceptions)  # type: ignore[return-value]
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun, **kwargs: Any

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -170,7 +171,10 @@ class HybridVectorStore(VectorStore):
 
     def get_by_ids(self, ids: Sequence[str], /) -> list[Document]:
         """Return the documents of these ids, in their order; those that are not there are left out."""
-        found = [self.index.get(id) for id in ids if id in self.index]
+        found = []
+        for id in ids:
+            with suppress(hybrid.NotFoundError):
+                found.append(self.index.get(id))
         return [Document(id=d.id, page_content=d.text, metadata=dict(d.metadata)) for d in found]
 
     def similarity_search(

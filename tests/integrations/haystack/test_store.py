@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from haystack import Document
@@ -161,6 +162,18 @@ def test_embeddings_that_are_searched(tmp_path):
         store.write_documents([Document(id="c", content="no embedding")])
     assert store.count_documents() == 2
     store.close()
+
+
+def test_new_meta_leaves_all_else_of_a_document(tmp_path):
+    later = datetime(2100, 1, 1, tzinfo=UTC)
+    given = hybrid.Document("a", "text", "A title", {"n": 1, "m": 2}, expires=later)
+    hybrid.create(tmp_path / "shop", [given], hybrid.Pipeline([hybrid.BM25()])).close()
+    store = HybridDocumentStore(str(tmp_path / "shop"))
+    assert store.update_by_filter({"field": "meta.m", "operator": "==", "value": 2}, {"n": 3}) == 1
+    store.close()
+    with hybrid.open(tmp_path / "shop") as index:
+        assert index.get("a") == hybrid.Document("a", "text", "A title", {"n": 3, "m": 2}, expires=later)
+        assert [hit.id for hit in index.search("title")] == ["a"]
 
 
 def test_policies(store):

@@ -162,6 +162,15 @@ def test_metadata_of_ones_own_is_not_written_over(index):
     index.update([hybrid.Document("a", "red fox", metadata={"hybrid": "mine"})])
     with pytest.raises(hybrid.InputError, match=r"'a' has metadata of its own under 'hybrid'.*details='"):
         HybridRetriever(index=index).invoke("red fox")
+    asked = (["blue", "red fox"], None)
+    retriever = HybridRetriever(index=index, branches=["bm25"])
+    for found in (
+        retriever.batch(*asked, return_exceptions=True),
+        asyncio.run(retriever.abatch(*asked, return_exceptions=True)),
+    ):
+        assert [type(each) for each in found] == [list, hybrid.InputError]
+    with pytest.raises(hybrid.InputError, match="'a' has metadata"):
+        retriever.batch(*asked)
     elsewhere = HybridRetriever(index=index, details="why").invoke("red fox", where={"hybrid": "mine"})[0]
     assert elsewhere.metadata["hybrid"] == "mine"
     assert elsewhere.metadata["why"]["rank"] == 1
