@@ -21,7 +21,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hybrid.kernels.tiles import multiply, multiply_bytes, peaks
+from hybrid.kernels.steps import multiply_steps
+from hybrid.kernels.tiles import LANES, multiply, multiply_bytes, peaks, reaches
 from hybrid.kernels.tokens import unpack, widen_halves
 from hybrid.kernels.trees import tree_product
 
@@ -49,7 +50,7 @@ def compare_floats(
     for n in range(len(sizes)):
         tokens = values[starts[n] : starts[n] + sizes[n]]
         multiply(tokens, query, products)
-        pick(tokens, _UNSCALED, products, wide, errors, 2.0, best[n])
+        pick(tokens, _UNSCALED, products, wide, errors, best[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -68,7 +69,7 @@ def compare_halves(
         tokens = room[: sizes[n]]
         widen_halves(bits[starts[n] : starts[n] + sizes[n]].reshape(-1), tokens.reshape(-1))
         multiply(tokens, query, products)
-        pick(tokens, _UNSCALED, products, wide, errors, 2.0, best[n])
+        pick(tokens, _UNSCALED, products, wide, errors, best[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -95,7 +96,51 @@ def compare_residuals(
         widen_halves(scales[a:b], scale)
         multiply(tokens, query, products)
         scaled(products, scale)
-        pick(tokens, scale, products, wide, errors, 2.0 * scale.max(), best[n])
+        pick(tokens, scale, products, wide, errors * np.float64(scale.max()), best[n])
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def compare_steps(
+    packed: NDArray[Any],
+    codes: NDArray[Any],
+    scales: NDArray[Any],
+    centroids: NDArray[Any],
+    table: NDArray[Any],
+    levels: NDArray[Any],
+    starts: NDArray[Any],
+    sizes: NDArray[Any],
+    query: NDArray[Any],
+    offsets: NDArray[Any],
+    units: NDArray[Any],
+    rests: NDArray[Any],
+    near: NDArray[Any],
+    wide: NDArray[Any],
+    errors: NDArray[Any],
+    best: NDArray[Any],
+) -> None:
+    """Do what `compare_residuals` does by products of bytes, where `hybrid.kernels.steps` has them.
+
+    A token is nearly c + u·b: its centroid, what a step is worth, and bytes b, which ``levels`` has
+    (`hybrid.kernels.steps.multiply_steps`). ``query``, ``offsets``, ``units``, ``rests``: as in
+    `compare_bytes`, of q·u in the place of q. ``near``: float32, shape (K, M), q·c. ``errors``: float64,
+    shape (m,), what else the sum of both products may be wrong by.
+    """
+    products, slack = _room(sizes, wide), np.empty(len(wide))
+    room = np.empty((len(products), centroids.shape[1]), np.float32)
+    factors = np.empty(len(products), np.float32)
+    for n in range(len(sizes)):
+        a, b = starts[n], starts[n] + sizes[n]
+        scale = factors[: sizes[n]]
+        widen_halves(scales[a:b], scale)
+        longest = np.sqrt(np.float64(multiply_steps(packed[a:b], levels, query, offsets, products)))
+        for t in range(len(scale)):
+            row, centre = products[t], near[np.int64(codes[a + t])]
+            for i in range(len(row)):
+                row[i] = (row[i] * units[i] + centre[i]) * scale[t]
+        for i in range(len(wide)):
+            slack[i] = scale.max() * (errors[i] + rests[i] * longest)
+        kept = (packed[a:b], codes[a:b], centroids, table)
+        pick_packed(kept, scale, products, wide, slack, room, best[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -119,7 +164,7 @@ def compare_widened(
                 tokens[t, j] = np.float32(kept[t, j])
         multiply(tokens, query, products)
         scaled(products, scales[a:b])
-        pick(kept, scales[a:b], products, wide, errors, 2.0 * scales[a:b].max(), best[n])
+        pick(kept, scales[a:b], products, wide, errors * np.float64(scales[a:b].max()), best[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -130,6 +175,7 @@ def compare_bytes(
     sizes: NDArray[Any],
     query: NDArray[Any],
     offsets: NDArray[Any],
+    units: NDArray[Any],
     rests: NDArray[Any],
     wide: NDArray[Any],
     best: NDArray[Any],
@@ -137,18 +183,24 @@ def compare_bytes(
     """Do what `compare_widened` does by products of bytes, where the processor has them.
 
     ``query``, ``offsets``: int8 and int32, for `hybrid.kernels.tiles.multiply_bytes`: a query token q is
-    nearly s·c, of bytes c. ``rests``: float64, shape (m,), |q - s·c| / s, from above: so far is q·x / s from
-    c·x, for each unit of |x| (Cauchy and Schwarz).
+    nearly v·a, of bytes a. ``units``: float32, shape (M,), v. ``rests``: float64, shape (m,), |q - v·a| from
+    above: so far is q·x from v·(a·x), for each unit of |x| (Cauchy and Schwarz).
     """
     products, room = _room(sizes, wide), np.empty((_most(sizes), values.shape[1]), np.uint8)
+    slack = np.empty(len(wide))
     for n in range(len(sizes)):
         a, b = starts[n], starts[n] + sizes[n]
         tokens, kept = room[: sizes[n]], values[a:b]
         flip(kept.reshape(-1), tokens.reshape(-1))
         longest = _longest(kept, scales[a:b])
         multiply_bytes(tokens, query, offsets, products)
-        scaled(products, scales[a:b])
-        pick(kept, scales[a:b], products, wide, rests, 2.0 * longest, best[n])
+        for t in range(len(kept)):
+            row, scale = products[t], scales[a + t]
+            for i in range(len(row)):
+                row[i] = row[i] * scale * units[i]
+        for i in range(len(wide)):
+            slack[i] = rests[i] * longest + units[i] * _LEAST
+        pick(kept, scales[a:b], products, wide, slack, best[n])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -157,29 +209,74 @@ def pick(
     scales: NDArray[Any],
     products: NDArray[Any],
     wide: NDArray[Any],
-    errors: NDArray[Any],
-    reach: float,
+    slack: NDArray[Any],
     best: NDArray[Any],
 ) -> None:
     """Find the exact best product of each query token in one document.
 
     ``tokens``: shape (n, d), times ``scales``, shape (n,), or (0,) for 1. ``products``: float32, shape (at
-    least n, M), nearly what each product is, or a positive multiple of it for each query token: of two
-    tokens the one that is truly better lies at most by ``slack`` (float64, shape (m,)) behind, apart from
-    rounding of what stands there.
+    least n, M), nearly what each product is: within ``slack``, float64, shape (m,), apart from rounding of
+    what stands there.
     """
     lanes = products.shape[1]
     high, second, row = np.empty(lanes, np.float32), np.empty(lanes, np.float32), np.empty(lanes, np.int32)
     peaks(products, len(tokens), high, second, row)
     values = np.empty(tokens.shape[1])
     for i in range(len(wide)):
-        top = np.float64(high[i])
-        low = top - reach * errors[i] * (1.0 + _NEARLY) - _NEARLY * abs(top) - _LEAST
         best[i] = _exact(tokens, scales, row[i], wide[i], values)
+        low = _least(best[i], slack[i])
         if second[i] >= low:
             for t in range(len(tokens)):
                 if products[t, i] >= low and t != row[i]:
                     best[i] = max(best[i], _exact(tokens, scales, t, wide[i], values))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pick_packed(
+    kept: Any,
+    scales: NDArray[Any],
+    products: NDArray[Any],
+    wide: NDArray[Any],
+    slack: NDArray[Any],
+    room: NDArray[Any],
+    best: NDArray[Any],
+) -> None:
+    """Do what `pick` does, decoding only tokens that may be the best of a query token.
+
+    ``kept``: the arguments of `hybrid.kernels.tokens.unpack` but the last. ``room``: float32, shape (at
+    least n, d), written.
+    """
+    count, lanes = len(kept[0]), products.shape[1]
+    done, values = np.zeros(count, np.bool_), np.empty(room.shape[1])
+    high, low, row = np.empty(lanes, np.float32), np.empty(lanes, np.float32), np.empty(lanes, np.int32)
+    peaks(products, count, high, low, row)
+    low[:] = np.inf
+    for i in range(len(wide)):
+        _decode(kept, row[i], done, room)
+        best[i] = _exact(room, scales, row[i], wide[i], values)
+        low[i] = _least(best[i], slack[i])
+    for t in range(count):
+        for first in range(0, lanes, LANES):
+            if reaches(products, t * lanes + first, low, first):
+                for i in range(first, min(first + LANES, len(wide))):
+                    if products[t, i] >= low[i] and t != row[i]:
+                        _decode(kept, t, done, room)
+                        best[i] = max(best[i], _exact(room, scales, t, wide[i], values))
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _decode(kept: Any, t: int, done: NDArray[Any], room: NDArray[Any]) -> None:
+    """Decode a token, if it is not done."""
+    if not done[t]:
+        packed, codes, centroids, table = kept
+        unpack(packed[t : t + 1], codes[t : t + 1], centroids, table, room[t : t + 1])
+        done[t] = True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _least(found: float, slack: float) -> float:
+    """Return the least that a product above the one found can have come out as."""
+    return found - slack * (1.0 + _NEARLY) - _NEARLY * abs(found) - _LEAST
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

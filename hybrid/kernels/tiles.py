@@ -21,7 +21,7 @@ LANES = 8
 
 _WIDTH = 16
 _FEATURES = binding.get_host_cpu_features()
-_ROWS = 8 if _FEATURES.get("avx512f") else 4
+ROWS = 8 if _FEATURES.get("avx512f") else 4
 """How many tokens are taken at a time: as many as there are registers for their sums."""
 
 _AS_IT_IS = config.CPU_NAME is None and config.CPU_FEATURES is None
@@ -62,7 +62,7 @@ def multiply(tokens: NDArray[Any], query: NDArray[Any], out: NDArray[Any]) -> No
     its addition where the processor can.
     """
     dimension, lanes = tokens.shape[1], out.shape[1]
-    for t in range(0, len(tokens), _ROWS):
+    for t in range(0, len(tokens), ROWS):
         for i in range(0, lanes, 16):
             if lanes - i >= 16:
                 _floats_16(tokens, t, len(tokens) - t, query, i * dimension, out, t * lanes + i, lanes)
@@ -82,7 +82,7 @@ def multiply_bytes(
     tokens. ``out``: as for `multiply`. Only where `BYTES` is true.
     """
     dimension, lanes = tokens.shape[1], out.shape[1]
-    for t in range(0, len(tokens), _ROWS):
+    for t in range(0, len(tokens), ROWS):
         for i in range(0, lanes, 16):
             left, at, to = len(tokens) - t, i * dimension, t * lanes + i
             if lanes - i >= 16:
@@ -107,8 +107,21 @@ def peaks(
             _peaks_8(products, count, high, second, row, i)
 
 
-class _Tile:
-    """The code of one tile: `_ROWS` tokens with a group of ``width`` of the query's tokens."""
+@intrinsic
+def reaches(_context: Any, products: Any, at: Any, low: Any, first: Any) -> Any:
+    """Return whether any of 8 numbers of ``products``, from ``at`` on, is at least that of ``low``."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        tile = Tile(context, builder, signature, given, LANES)
+        value, least = (tile.vector(tile.address(array, given[array + 1]), _F32) for array in (0, 2))
+        mask = builder.bitcast(builder.fcmp_ordered(">=", value, least), ir.IntType(LANES))
+        return builder.icmp_unsigned("!=", mask, ir.Constant(mask.type, 0))
+
+    return types.boolean(products, types.intp, low, types.intp), generate
+
+
+class Tile:
+    """The code of one tile: `ROWS` tokens with a group of ``width`` of the query's tokens."""
 
     def __init__(self, context: Any, builder: Any, signature: Any, given: Any, width: int) -> None:
         self.builder, self.width, self._given = builder, width, given
@@ -120,6 +133,10 @@ class _Tile:
     def address(self, array: int, at: Any) -> Any:
         """Return the address of an element of an argument."""
         return self.builder.gep(self._arrays[array].data, [at])
+
+    def height(self, array: int) -> Any:
+        """Return how many rows an argument has."""
+        return self.builder.extract_value(self._arrays[array].shape, 0)
 
     def columns(self, array: int) -> Any:
         """Return how many columns an argument has."""
@@ -158,10 +175,10 @@ class _Tile:
                 phi.add_incoming(new, body)
         return found
 
-    def rows(self, left: Any) -> list[Any]:
+    def rows(self, left: Any, count: int = ROWS) -> list[Any]:
         """Return the numbers of the tile's rows; behind the last token, the last again."""
         last = self.builder.sub(left, _I64(1))
-        numbers = [_I64(r) for r in range(_ROWS)]
+        numbers = [_I64(r) for r in range(count)]
         return [
             self.builder.select(self.builder.icmp_signed("<", number, left), number, last)
             for number in numbers
@@ -177,7 +194,7 @@ class _Tile:
 def _floats(width: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         _, first, left, _, at, _, to, lanes = given
-        tile = _Tile(context, builder, signature, given, width)
+        tile = Tile(context, builder, signature, given, width)
         kind = ir.VectorType(_F32, width)
         added = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.fmuladd.v{width}f32"
@@ -191,7 +208,7 @@ def _floats(width: int) -> Any:
             return [builder.call(added, [x, asked, s]) for x, s in zip(values, sums, strict=True)]
 
         places = [tile.address(0, builder.mul(builder.add(first, row), dimension)) for row in rows]
-        sums = tile.loop(dimension, [ir.Constant(kind, None)] * _ROWS, step)
+        sums = tile.loop(dimension, [ir.Constant(kind, None)] * ROWS, step)
         tile.store(sums, rows, 5, to, lanes)
         return context.get_dummy_value()
 
@@ -205,26 +222,35 @@ def _floats(width: int) -> Any:
     return tile
 
 
-def _bytes(width: int) -> Any:
+def bytes_tile(width: int, apart: int = 0) -> Any:
+    """Return the code that multiplies `ROWS` tokens of bytes with a group of ``width`` of the query's.
+
+    ``apart``: 0 where a row of the array is a token. Else so many tokens stand side by side in each row, four
+    bytes of each.
+    """
+
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         _, first, left, _, at, _, offset, _, to, lanes = given
-        tile = _Tile(context, builder, signature, given, width)
+        tile = Tile(context, builder, signature, given, width)
         kind = ir.VectorType(_I32, width)
         added = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(kind, [kind] * 3), f"llvm.x86.avx512.vpdpbusd.{32 * width}"
         )
-        dimension, rows = tile.columns(0), tile.rows(left)
+        rows = tile.rows(left)
+        steps = tile.height(0) if apart else builder.sdiv(tile.columns(0), _I64(4))
+        size = _I64(4) if apart else tile.columns(0)
         query = builder.bitcast(tile.address(3, at), _I32.as_pointer())
 
         def step(j: Any, sums: list[Any]) -> list[Any]:
             asked = tile.vector(builder.gep(query, [builder.mul(j, _I64(width))]), _I32)
-            fours = [tile.spread(builder.load(builder.gep(place, [j]), align=1)) for place in places]
+            here = builder.mul(j, _I64(apart or 1))
+            fours = [tile.spread(builder.load(builder.gep(place, [here]), align=1)) for place in places]
             return [builder.call(added, [s, x, asked]) for x, s in zip(fours, sums, strict=True)]
 
-        places = [tile.address(0, builder.mul(builder.add(first, row), dimension)) for row in rows]
+        places = [tile.address(0, builder.mul(builder.add(first, row), size)) for row in rows]
         places = [builder.bitcast(place, _I32.as_pointer()) for place in places]
-        starts = [tile.vector(tile.address(5, offset), _I32)] * _ROWS
-        sums = tile.loop(builder.sdiv(dimension, _I64(4)), starts, step)
+        starts = [tile.vector(tile.address(5, offset), _I32)] * ROWS
+        sums = tile.loop(steps, starts, step)
         whole = [builder.sitofp(value, ir.VectorType(_F32, width)) for value in sums]
         tile.store(whole, rows, 7, to, lanes)
         return context.get_dummy_value()
@@ -253,7 +279,7 @@ def _bytes(width: int) -> Any:
 def _peaks(width: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
         _, count, _, _, _, at = given
-        tile = _Tile(context, builder, signature, given, width)
+        tile = Tile(context, builder, signature, given, width)
         lanes, column = tile.columns(0), tile.address(0, at)
         lowest = ir.Constant(ir.VectorType(_F32, width), [float("-inf")] * width)
 
@@ -280,4 +306,4 @@ def _peaks(width: int) -> Any:
 
 
 _peaks_16, _peaks_8 = _peaks(16), _peaks(8)
-_floats_16, _floats_8, _bytes_16, _bytes_8 = _floats(16), _floats(8), _bytes(16), _bytes(8)
+_floats_16, _floats_8, _bytes_16, _bytes_8 = _floats(16), _floats(8), bytes_tile(16), bytes_tile(8)

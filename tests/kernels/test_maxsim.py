@@ -13,7 +13,7 @@ from hybrid.index.dense.vectors import Vectors
 from hybrid.index.multivector import TokenForm, TokenQuery, fit
 from hybrid.index.multivector.codec import Kept
 from hybrid.index.multivector.maxsim import StoredTokens
-from hybrid.kernels import tiles
+from hybrid.kernels import steps, tiles
 from hybrid.kernels.inner import float32_error, row_lengths, row_sums
 from hybrid.kernels.maxsim import pick
 from hybrid.kernels.tiles import LANES, lanes_for
@@ -48,8 +48,8 @@ def test_the_pick_is_exact_with_any_product_within_the_error(sizes, m, d, data):
     products[:, :m] = (tokens.astype(np.float64) @ query.T + wrong) * factor
     best = np.empty((len(sizes), m))
     for n, (a, b) in enumerate(pairwise(bounds)):
-        reach = 2.0 * (float(scales[a:b].max()) if scaled else 1.0)
-        pick(tokens[a:b], scales[a:b], products[a:b], query, errors, reach, best[n])
+        slack = errors * (float(scales[a:b].max()) if scaled else 1.0)
+        pick(tokens[a:b], scales[a:b], products[a:b], query, slack, best[n])
     np.testing.assert_array_equal(best, exactly(tokens, scales, bounds, query))  # 0 equals -0
 
 
@@ -58,9 +58,12 @@ STORAGES = ("float32", "float16", "int8", "residual4", "residual2")
 
 @pytest.mark.parametrize("compact", [True, False], ids=["bytes", "no bytes"])
 @pytest.mark.parametrize("storage", STORAGES)
-@pytest.mark.parametrize(("m", "d"), [(1, 1), (3, 7), (8, 12), (17, 64), (32, 128), (41, 20), (5, 384)])
+@pytest.mark.parametrize(
+    ("m", "d"), [(1, 1), (3, 7), (8, 12), (17, 64), (32, 128), (41, 20), (5, 384), (2, 16)]
+)
 def test_scores_equal_brute_force_to_the_bit(storage, m, d, compact, monkeypatch):
     monkeypatch.setattr(tiles, "BYTES", compact and tiles.BYTES)
+    monkeypatch.setattr(steps, "STEPS", compact and steps.STEPS)
     rng = np.random.default_rng(m)
     bounds = np.concatenate([[0], np.cumsum(rng.integers(1, 40, 30))])
     vectors = rng.standard_normal((bounds[-1], d)).astype(np.float32)
@@ -133,6 +136,44 @@ def test_products_of_bytes_are_whole_numbers(count, d, m):
     expected = (tokens.astype(np.int64) @ query.T.astype(np.int64)).astype(np.float32)
     np.testing.assert_array_equal(out[:count, :m], expected)
     assert (out[count] == 5).all()
+
+
+@pytest.mark.skipif(not steps.STEPS, reason="the processor cannot look up 64 bytes at once")
+@pytest.mark.parametrize("bits", [4, 2])
+@pytest.mark.parametrize(("count", "d", "m"), [(1, 16, 1), (15, 32, 8), (17, 16, 9), (33, 384, 41)])
+def test_products_of_steps_are_whole_numbers(bits, count, d, m):
+    rng = np.random.default_rng(count)
+    packed = rng.integers(0, 256, (count, d * bits // 8)).astype(np.uint8)
+    table = rng.integers(1, 256, (d // 4, 64)).astype(np.uint8)
+    query = rng.integers(-127, 128, (m, d)).astype(np.int8)
+    offsets = np.zeros(lanes_for(m), np.int32)
+    offsets[:m] = -128 * query.astype(np.int32).sum(axis=1)
+    out = np.full((count + 1, lanes_for(m)), 5, np.float32)
+    largest = steps.multiply_steps(packed, table, tiles.arranged(query, 4), offsets, out)
+    number = np.arange(d)
+    step = packed[:, number * bits // 8] >> (number * bits % 8) & ((1 << bits) - 1)
+    levels = table[number // 4, number % 4 * 16 + step].astype(np.int64) - 128
+    np.testing.assert_array_equal(out[:count, :m], (levels @ query.T.astype(np.int64)).astype(np.float32))
+    assert (out[count] == 5).all()
+    assert largest == (levels**2).sum(axis=1).max()
+
+
+@pytest.mark.skipif(not steps.STEPS, reason="the processor cannot look up 64 bytes at once")
+@pytest.mark.parametrize(
+    ("magnitude", "asked"), [(1e-3, 1), (100, 1e-30), (1, 1e-42), (1, 1e15), (1e-30, 1e10)]
+)
+def test_steps_of_tiny_and_huge_numbers_are_exact(magnitude, asked, monkeypatch):
+    rng = np.random.default_rng(2)
+    vectors = (rng.standard_normal((400, 16)) * magnitude).astype(np.float32)
+    vectors[::5] = vectors[0]
+    form = TokenForm("residual4", clusters=3)
+    codec = fit(vectors, form)
+    stored = StoredTokens(np.arange(0, 401, 40), codec.encode(vectors, form), codec)
+    query = TokenQuery((rng.standard_normal((9, 16)) * asked).astype(np.float32))
+    found = stored.best(np.arange(10), query)
+    assert codec.fingerprint in query.known  # it took the products of steps
+    monkeypatch.setattr(steps, "STEPS", False)
+    np.testing.assert_array_equal(found, stored.best(np.arange(10), query))
 
 
 def test_peaks_by_hand():

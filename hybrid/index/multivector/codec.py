@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Self, cast
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,6 +68,18 @@ class Kept:
         """How many bytes a token takes, without what its document and its codec take."""
         held = self.values.nbytes + self.scales.nbytes + self.codes.nbytes
         return held / max(1, len(self))
+
+
+class Steps(NamedTuple):
+    """Residuals' levels in bytes, for `hybrid.kernels.steps`.
+
+    ``table``: uint8, shape (p / 4, 64). ``worth``: float64, shape (p,), what 1 stands for in each number.
+    ``lost``: float64, shape (p,), how far a level is from its byte times that, at most.
+    """
+
+    table: NDArray[np.uint8]
+    worth: Doubles
+    lost: Doubles
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,6 +196,21 @@ class Codec:
         whole[: self.dimension] = self.levels
         steps = (np.arange(256)[:, None] >> self.bits * np.arange(each)) & ((1 << self.bits) - 1)
         return np.ascontiguousarray(whole[np.arange(width * each).reshape(width, 1, each), steps])
+
+    @cached_property
+    def steps(self) -> Steps | None:
+        """The levels in bytes; None where rows of residuals do not end with a word."""
+        width = self.dimension * self.bits // 8
+        if not self.bits or width % 4 or width * 8 != self.dimension * self.bits:
+            return None
+        levels = self.levels.astype(np.float64)
+        largest = np.abs(levels).max(axis=1)
+        worth = np.where(largest > 0, largest, 1.0) / 127
+        whole = np.rint(levels / worth[:, None])
+        table = np.full((self.dimension, 16), 128, np.uint8)
+        table[:, : levels.shape[1]] = whole + 128
+        lost = np.abs(levels - whole * worth[:, None]).max(axis=1)
+        return Steps(table.reshape(-1, 64), worth, lost)
 
     def unpacked(self, packed: NDArray[np.uint8], codes: NDArray[np.uint16]) -> Floats:
         """Return residuals' vectors, before their scales: float32, shape (tokens, p)."""

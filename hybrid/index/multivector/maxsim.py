@@ -26,17 +26,42 @@ _SHARED = 2048
 _PARTS = 4
 """Into how many parts the work of a thread is cut, so that all end at nearly the same time."""
 
+_SUMS = 2.0**-20
+"""More than rounding the sum of a product with a centroid and one with a residual can add, relatively."""
+
+_LEAST = 2.0**-125
+"""More than what is lost to subnormal numbers there."""
+
+_CENTRES = 1024
+"""With how many centroids a thread compares a query at a time."""
+
 Arrays: TypeAlias = tuple[NDArray[Any], ...]
 
 _NONE = np.empty(0, np.float32)
 
 
 class Bytes(NamedTuple):
-    """A query's vectors in bytes, -128 times the sum of each, and how far each is from what they say."""
+    """A query's vectors as bytes times units, as `hybrid.kernels.maxsim.compare_bytes` takes them."""
 
     codes: NDArray[np.int8]
     offsets: NDArray[np.int32]
+    units: Floats
     rests: Doubles
+
+    @classmethod
+    def of(cls, vectors: Doubles) -> Bytes:
+        """Return vectors, float64, shape (m, d), as bytes."""
+        from hybrid.kernels.tiles import arranged, lanes_for
+
+        count = len(vectors)
+        units, offsets = np.ones(lanes_for(count), np.float32), np.zeros(lanes_for(count), np.int32)
+        units[:count] = np.abs(vectors).max(axis=1) / 127
+        units[units == 0] = 1
+        each = units[:count, None].astype(np.float64)
+        codes = np.clip(np.rint(vectors / each), -127, 127)
+        rests = np.sqrt(row_sums((vectors - codes * each) ** 2)) + 2.0**-40 * np.sqrt(row_sums(vectors**2))
+        offsets[:count] = -128 * codes.sum(axis=1)
+        return cls(arranged(codes.astype(np.int8), 4), offsets, units, rests)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,16 +95,26 @@ class TokenQuery:
 
     @cached_property
     def bytes(self) -> Bytes:
-        """The vectors in bytes, as `hybrid.kernels.maxsim.compare_bytes` takes them."""
-        from hybrid.kernels.tiles import arranged, lanes_for
+        """The vectors in bytes."""
+        return Bytes.of(self.wide)
 
-        largest = np.abs(self.wide).max(axis=1)
-        steps = np.where(largest > 0, largest / 127, 1.0)
-        codes = np.rint(self.wide / steps[:, None])
-        rests = np.sqrt(row_sums((self.wide - codes * steps[:, None]) ** 2)) + 2.0**-40 * self.lengths
-        offsets = np.zeros(lanes_for(len(codes)), np.int32)
-        offsets[: len(codes)] = -128 * codes.sum(axis=1)
-        return Bytes(arranged(codes.astype(np.int8), 4), offsets, rests / steps)
+    @cached_property
+    def known(self) -> dict[str, Floats]:
+        """What `near` found, by the codec's fingerprint."""
+        return {}
+
+    def near(self, codec: Codec) -> Floats:
+        """Return the float32 inner products with each centroid: shape (K, M), 0 from column m; remembered."""
+        from hybrid.kernels.tiles import lanes_for, multiply
+
+        found = self.known.get(codec.fingerprint)
+        if found is None:
+            centres = codec.centres
+            found = np.empty((len(centres), lanes_for(len(self.vectors))), np.float32)
+            parts = [slice(a, a + _CENTRES) for a in range(0, len(centres), _CENTRES)]
+            parallel(lambda part: multiply(centres[part], self.arranged, found[part]), parts)
+            self.known[codec.fingerprint] = found
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +211,7 @@ class StoredTokens:
         best = np.empty((len(documents), len(query.vectors)))
         starts = self.bounds[documents]
         sizes = self.bounds[documents + 1] - starts
-        compare, kept, asked = self._comparing(query)
+        compare, kept, asked = self._comparing(query, int(sizes.sum()))
 
         def one(part: slice) -> None:
             compare(*kept, starts[part], sizes[part], *asked, best[part])
@@ -188,8 +223,8 @@ class StoredTokens:
         """Return how far a float32 product of each query token may be from the true one, before scales."""
         return np.array([float32_error(self.dimension, length, self.longest) for length in query.lengths])
 
-    def _comparing(self, query: TokenQuery) -> tuple[Callable[..., None], Arrays, Arrays]:
-        """Return the kernel for what is kept, and its first and last arguments."""
+    def _comparing(self, query: TokenQuery, tokens: int) -> tuple[Callable[..., None], Arrays, Arrays]:
+        """Return the kernel to compare so many tokens with, and its first and last arguments."""
         from hybrid.kernels import maxsim, tiles
 
         values, scales, dimension = self.kept.values, self.kept.scales, self.dimension
@@ -198,12 +233,36 @@ class StoredTokens:
         asked = (query.arranged, query.wide, self.errors(query))
         if self.codec is not None and self.codec.bits:
             packed = (values, self.kept.codes, scales.view(np.uint16), self.codec.centres, self.codec.table)
-            return maxsim.compare_residuals, packed, asked
+            return self._stepping(query, tokens, packed) or (maxsim.compare_residuals, packed, asked)
         if values.dtype == np.int8:
             return maxsim.compare_widened, (values, scales), asked
         if values.dtype == np.float16:
             return maxsim.compare_halves, (values.view(np.uint16),), asked
         return maxsim.compare_floats, (values,), asked
+
+    def _stepping(
+        self, query: TokenQuery, tokens: int, packed: Arrays
+    ) -> tuple[Callable[..., None], Arrays, Arrays] | None:
+        """Return what `_comparing` returns, to multiply residuals as bytes; None where that is not to be.
+
+        It takes the query's products with all centroids, which do not pay for few tokens.
+        """
+        from hybrid.kernels import maxsim, steps, tiles
+
+        codec = self.codec
+        if codec is None or not steps.STEPS or codec.steps is None or self.dimension > tiles.MOST_BYTES:
+            return None
+        if tokens < len(codec.centroids) and codec.fingerprint not in query.known:
+            return None
+        table, worth, lost = codec.steps
+        coarse = row_sums(np.abs(query.wide) * lost) + _SUMS * query.lengths * codec.longest + _LEAST
+        asked = (
+            *Bytes.of(query.wide * worth),
+            query.near(codec),
+            query.wide,
+            self.errors(query) + coarse,
+        )
+        return maxsim.compare_steps, (*packed, table), asked
 
 
 def _shares(sizes: NDArray[np.int64]) -> list[slice]:

@@ -13,8 +13,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from hybrid.index.multivector.codec import Codec
-from hybrid.index.multivector.maxsim import TokenQuery
 from hybrid.index.segment import Segment
 from hybrid.threads import parallel, thread_count
 from hybrid.types import Bools, Floats
@@ -48,15 +46,6 @@ class Clusters:
         """Return what a segment keeps, sharing its memory."""
         names = ("bounds", "codes", "lists.bounds", "lists.documents")
         return cls(*(segment[f"{prefix}/{name}"] for name in names))
-
-
-def centroid_products(query: TokenQuery, codec: Codec) -> Floats:
-    """Return how near the query's tokens are to each centroid: float32, shape (K, m)."""
-    from hybrid.kernels.tiles import lanes_for, multiply
-
-    products = np.empty((len(codec.centroids), lanes_for(len(query.vectors))), np.float32)
-    multiply(codec.centres, query.arranged, products)
-    return np.ascontiguousarray(products[:, : len(query.vectors)])
 
 
 def propose(

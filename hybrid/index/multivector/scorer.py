@@ -13,7 +13,7 @@ from hybrid.index.dense.search import standing_of
 from hybrid.index.dense.vectors import LONGEST
 from hybrid.index.memo import memoized
 from hybrid.index.multivector.maxsim import StoredTokens, TokenQuery
-from hybrid.index.multivector.plaid import Clusters, Effort, centroid_products, propose
+from hybrid.index.multivector.plaid import Clusters, Effort, propose
 from hybrid.index.ranks import Standing, true_ranks
 from hybrid.index.segment import Segment
 from hybrid.index.snapshot import Mask, Snapshot
@@ -58,7 +58,6 @@ class MultivectorScorer:
         codec = self._stored[0].codec if self._stored else None
         self._query = query if codec is None else replace(query, vectors=codec.project(query.vectors))
         self._columns: dict[int, tuple[NDArray[np.int64], Floats]] = {}
-        self._products: Floats | None = None
 
     @property
     def exact(self) -> bool:
@@ -138,11 +137,10 @@ class MultivectorScorer:
         codec = self._stored[number].codec
         if self._effort is None or codec is None or number in self._columns:
             return None
-        if self._products is None:
-            self._products = centroid_products(self._query, codec)
         segment = self._snapshot.segments[number].segment
         clusters = segment.cached(f"{self._prefix}#clusters", lambda: Clusters.of(segment, self._prefix))
-        return propose(clusters, self._products, self._mask.parts[number], k, self._effort)
+        products = self._query.near(codec)[:, : len(self._query.vectors)]
+        return propose(clusters, products, self._mask.parts[number], k, self._effort)
 
     def _column(self, number: int) -> tuple[NDArray[np.int64], Floats]:
         """Return a segment's eligible documents, ascending, and their scores."""
