@@ -70,6 +70,10 @@ $(VENV)/.test: $(VENV)/.ready
 	$(PIP) -e '.[test]'
 	$(PIP) --no-deps pyserini
 	$(PIP) --no-deps --upgrade --target $(VENV)/pylate pylate==1.6.0 sentence-transformers==5.3.0 ujson
+	$(PIP) --no-deps --upgrade --target $(VENV)/ragatouille RAGatouille==0.0.9.post2 colbert-ai==0.2.22 \
+	  langchain==0.3.30 langchain-core==0.3.86 langchain-text-splitters==0.3.11 transformers==4.57.6 \
+	  tokenizers==0.22.2 huggingface-hub==0.36.2 datasets==5.0.1 sentence-transformers==5.7.0 voyager==2.2.3 srsly==2.5.6 \
+	  catalogue==2.0.10 bitarray==3.12.3 fast-pytorch-kmeans==0.2.2 GitPython==3.2.1 gitdb==4.0.12 smmap==5.0.3 ninja ujson
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test

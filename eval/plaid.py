@@ -1,13 +1,15 @@
 """Measure late interaction over a whole collection: our exact and centroid search beside fast-plaid's.
 
-    python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [--indexes FOLDER]
+    python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [--dimension 128]
+                         [--indexes FOLDER]
 
-The same token vectors (MiniLM's own, see `token_vectors.py`) for both, kept in 4 bits a number beside
-centroids by both; one query at a time, 2 threads. Recall is the share of the true best ten, by MaxSim over
-the unquantised vectors, that a way finds; what 4 bits cost is part of it, so the exact search over our 4-bit
-vectors is shown too. Each side runs in a process of its own, fast-plaid in an environment of its own
-(`peers/environments.py`). Indexes are built anew, or kept in ``--indexes`` and found there: ``--queries 0``
-only builds them, so that building and asking can be apart.
+The same token vectors for both, kept in 4 bits a number beside centroids by both: MiniLM's own (see
+`token_vectors.py`), or their first principal components, scaled to length 1 (``--dimension``: ColBERT's have
+128 numbers, and fast-plaid's k-means takes long over 384). One query at a time, 2 threads. Recall is the
+share of the true best ten, by MaxSim over the unquantised vectors, that a way finds; what 4 bits cost is part
+of it, so the exact search over our 4-bit vectors is shown too. Each side runs in a process of its own,
+fast-plaid in an environment of its own (`peers/environments.py`). Indexes are built anew, or kept in
+``--indexes`` and found there: ``--queries 0`` only builds them, so that building and asking can be apart.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, required=True, help="where token vectors are kept")
     parser.add_argument("--set", default="scifact")
     parser.add_argument("--queries", type=int, default=100, help="of the test queries, the first")
+    parser.add_argument("--dimension", type=int, help="how many principal components; without it, all")
     parser.add_argument("--indexes", type=Path, help="where indexes stay, each under the set's name")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "plaid.json")
     parser.add_argument("--fast-plaid", action="store_true", help=argparse.SUPPRESS)
@@ -70,6 +73,8 @@ def main() -> None:
         "versions of peers": environments.versions("fast_plaid"),
         "set": options.set,
         "documents": len(documents),
+        "tokens": sum(map(len, documents)),
+        "dimension": documents[0].shape[1],
         "queries": len(queries),
         "threads": THREADS,
         "hybrid": {"seconds to build": ours["seconds"], "ways": judged(ours["ways"], truth)},
@@ -92,7 +97,17 @@ def vectors(options: argparse.Namespace) -> tuple[list[Any], list[Any]]:
     judged_rows = (options.data / options.set / "qrels" / "test.tsv").read_text().splitlines()[1:]
     wanted = list(dict.fromkeys(row.split("\t")[0] for row in judged_rows))[: options.queries]
     asked = kept("queries")
-    return list(kept("documents").values()), [asked[id] for id in wanted]
+    documents, queries = list(kept("documents").values()), [asked[id] for id in wanted]
+    if options.dimension is None:
+        return documents, queries
+    whole = np.concatenate(documents)
+    axes = np.linalg.eigh(whole.T @ whole)[1][:, : -options.dimension - 1 : -1]
+
+    def projected(rows: Any) -> Any:
+        near = rows @ axes
+        return np.ascontiguousarray(near / np.linalg.norm(near, axis=1, keepdims=True), np.float32)
+
+    return [projected(each) for each in documents], [projected(each) for each in queries]
 
 
 @contextlib.contextmanager
@@ -102,7 +117,7 @@ def place(options: argparse.Namespace, side: str) -> Iterator[Path]:
         with tempfile.TemporaryDirectory() as folder:
             yield Path(folder)
     else:
-        folder = options.indexes / options.set / side
+        folder = options.indexes / f"{options.set}-{options.dimension or 'all'}" / side
         folder.mkdir(parents=True, exist_ok=True)
         yield folder
 

@@ -27,7 +27,8 @@ LOADERS: Mapping[tuple[Representation, ...], Mapping[str, str]] = {
     ("sparse",): {"transformers": "hybrid.encoders.neural.requests:splade"},
     ("tokens",): {
         "transformers": "hybrid.encoders.neural.requests:colbert",
-        "pylate": "hybrid.encoders.neural.requests:pylate_colbert",
+        "pylate": "hybrid.encoders.neural.requests:pylate",
+        "ragatouille": "hybrid.encoders.neural.requests:ragatouille",
     },
 }
 """By what a model gives: the backends that can run it and their loaders, functions of a `Request`. They are

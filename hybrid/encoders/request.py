@@ -12,7 +12,7 @@ from hybrid.encoders.layout import Layout
 from hybrid.errors import EncoderError, InputError
 
 Backend: TypeAlias = Literal[
-    "auto", "onnx", "transformers", "sentence-transformers", "flagembedding", "pylate"
+    "auto", "onnx", "transformers", "sentence-transformers", "flagembedding", "pylate", "ragatouille"
 ]
 """What runs a model; "auto" takes the lightest that can."""
 
@@ -25,9 +25,10 @@ class Options:
     """How to load a model. What is None comes from its files, or else from what is known of it.
 
     ``backend``: "onnx" (ONNX Runtime; float32 or int8 on the processor), "transformers",
-    "sentence-transformers", "flagembedding" or "pylate"; "auto" takes the lightest that can run the model.
-    ``device``: as torch names it; None for cuda where there is one, else cpu. ``dtype``: what the model
-    computes in; "int8" is for "onnx" alone. ``revision``: a commit, tag or branch of the hub repository.
+    "sentence-transformers", "flagembedding", "pylate" or "ragatouille"; "auto" takes the lightest that
+    can run the model. ``device``: as torch names it; None for cuda where there is one, else cpu. ``dtype``:
+    what the model computes in; "int8" is for "onnx" alone. ``revision``: a commit, tag or branch of the hub
+    repository.
     ``family``: a known model whose prefixes, pooling and so on hold for this one too (a copy of it, or a
     model fine-tuned from it). ``query_prefix``, ``document_prefix``: what stands before each text.
     ``pooling``: "cls", "mean", "max" or "last". ``max_tokens``: longer texts are cut. ``dimension``: how many

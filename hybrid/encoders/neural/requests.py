@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from hybrid.encoders.neural import pylate_colbert, ragatouille_colbert
 from hybrid.encoders.neural.bge_m3 import Backend, BgeM3
 from hybrid.encoders.neural.colbert import Colbert
-from hybrid.encoders.neural.pylate_colbert import PyLateColbert
 from hybrid.encoders.neural.splade import Splade
 from hybrid.encoders.request import Request
 from hybrid.errors import InputError
@@ -46,21 +48,22 @@ def splade(request: Request) -> Splade:
 
 def colbert(request: Request) -> Colbert:
     """Load an encoder of token vectors; raises what `bge_m3` raises."""
-    _check(request)
-    return Colbert.from_folder(
-        request.folder,
-        name=request.name,
-        max_tokens=request.options.max_tokens,
-        device=request.options.device,
-        dtype=request.options.dtype,
-        trust_remote_code=request.trusted(),
-    )
+    return _tokens(request, Colbert.from_folder)
 
 
-def pylate_colbert(request: Request) -> PyLateColbert:
+def pylate(request: Request) -> Colbert:
     """Load an encoder of token vectors on PyLate; raises what `bge_m3` raises."""
+    return _tokens(request, pylate_colbert.load)
+
+
+def ragatouille(request: Request) -> Colbert:
+    """Load an encoder of token vectors on ragatouille; raises what `bge_m3` raises."""
+    return _tokens(request, ragatouille_colbert.load)
+
+
+def _tokens(request: Request, load: Callable[..., Colbert]) -> Colbert:
     _check(request)
-    return PyLateColbert.open(
+    return load(
         request.folder,
         name=request.name,
         max_tokens=request.options.max_tokens,
