@@ -14,6 +14,9 @@ from hybrid.threads import Abandonment
 
 T = TypeVar("T")
 
+_LONGEST = 1e8
+"""Seconds, three years: the system cannot wait for just any time, and nobody waits for longer than that."""
+
 
 class Deadline:
     """A moment after which nobody waits any more; None for never.
@@ -31,7 +34,7 @@ class Deadline:
         if seconds is not None and (not number or not 0 < seconds < math.inf):
             raise InputError(f"deadline is {seconds!r}; give a number of seconds above 0, or None")
         self._seconds = seconds
-        self._at = math.inf if seconds is None else time.monotonic() + seconds
+        self._at = math.inf if seconds is None else time.monotonic() + min(seconds, _LONGEST)
 
     @property
     def passed(self) -> bool:

@@ -67,12 +67,14 @@ def expand(
     Raises:
         EncoderError: as `rerank`.
     """
+    if not len(ranking):
+        return Stage(spec, ranking, ranking, {})
     found = adapt(ranking.docnums, checked(spec, judge), neighbours, spec.top, by.batch, snapshot.tie_keys)
     joined = ranking
     if found.sources:
         came = np.array(list(found.sources), np.int64)
         extra = best(came, fused(came), len(came), snapshot.tie_keys)
-        below = lowered(extra.scores, float(ranking.scores[-1])) if len(ranking) else extra.scores
+        below = lowered(extra.scores, float(ranking.scores[-1]))
         joined = Ranking(
             np.concatenate((ranking.docnums, extra.docnums)), np.concatenate((ranking.scores, below))
         )

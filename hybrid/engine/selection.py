@@ -28,8 +28,9 @@ def deduplicated(spec: Parents, ranking: Ranking, snapshot: Snapshot) -> Stage:
 
 
 def parent_of(document: Document, field: str) -> str:
-    """Return the parent of a document, spelt as JSON: without one, it is its own."""
-    return json.dumps(document.metadata.get(field, document.id), sort_keys=True)
+    """Return the parent of a document, spelt as JSON: without one, or with null, it is its own."""
+    parent = document.metadata.get(field)
+    return json.dumps(document.id if parent is None else parent, sort_keys=True)
 
 
 def too_few(stages: Sequence[Stage], k: int) -> bool:

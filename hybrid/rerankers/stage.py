@@ -112,8 +112,9 @@ class Parents:
 
     Put first, it acts before any rank or score counts in a later stage, and the fused list is deepened
     until later stages and the page are full, but not past its best ``within``. ``field`` is the metadata
-    key that names a passage's parent, as `hybrid.split` writes it. A document without it is its own
-    parent, by its id, and so counts among the passages that name it. Scores stay as they are.
+    key that names a passage's parent, as `hybrid.split` writes it. A document without it, or with null
+    there, is its own parent, by its id, and so counts among the passages that name it. Scores stay as they
+    are.
     """
 
     field: str = "parent"

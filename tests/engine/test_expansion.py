@@ -104,6 +104,14 @@ def test_filters_and_deletes_hold_for_neighbours(tmp_path):
         assert [hit.id for hit in index.search(QUERY, k=1, branches=["bm25"])] == ["e"]
 
 
+@pytest.mark.parametrize("weight", [0.5, 1])
+def test_where_nothing_is_found_nothing_is_asked(tmp_path, weight):
+    worth = Worth()
+    with opened(tmp_path / "i", stage(weight=weight), worth) as index:
+        result = index.search(QUERY, where={"even": "neither"}, strict=True)
+        assert (list(result), result.degraded, worth.batches) == ([], (), [])
+
+
 def test_interpolation_puts_what_comes_in_below_the_list(tmp_path):
     with opened(tmp_path / "i", stage(weight=0.5, top=5), Worth()) as index:
         result = index.search(QUERY, k=8, branches=["bm25"])

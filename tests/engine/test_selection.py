@@ -99,6 +99,15 @@ def test_a_document_without_the_key_is_its_own_parent(tmp_path):
         assert [hit.id for hit in index.search("ant")] == ["book", "7", "8", "9"]
 
 
+def test_null_names_no_parent(tmp_path):
+    given = [
+        hybrid.Document(id, "ant", metadata=metadata)
+        for id, metadata in {"a": {"parent": None}, "b": {"parent": None}, "c": {"parent": "a"}}.items()
+    ]
+    with opened(tmp_path / "i", hybrid.Parents(), documents=given) as index:
+        assert [hit.id for hit in index.search("ant")] == ["a", "b"]
+
+
 def test_passages_of_split_name_their_parents(tmp_path):
     whole = [hybrid.Document("x", "ant bee. " * 40), hybrid.Document("y", "ant. " + "cat dog. " * 40)]
     cut = list(hybrid.split(whole, hybrid.Fixed(size=20), hybrid.Words()))

@@ -46,7 +46,7 @@ def overlapping(text: str, most_tokens: int | None, passages: int) -> list[str]:
     whole, size = text.encode(), most_tokens * BYTES_PER_TOKEN
     starts = range(0, len(whole) - size + max(1, size // 2), max(1, size // 2))
     found = (whole[start : start + size].decode(errors="ignore") for start in starts[:passages])
-    return [passage for passage in found if passage]
+    return [passage for passage in found if passage] or [text[:1]]  # no character fits
 
 
 class ApiReranker:

@@ -157,8 +157,11 @@ def numbers(scores: Sequence[Any]) -> Floats:
     for score in scores:
         if isinstance(score, bool) or not isinstance(score, int | float):
             raise RemoteError(f"the answer has the score {score!r}, which is not a number")
-    with np.errstate(over="ignore"):
-        found = np.array([float(score) for score in scores], np.float32)
+    try:
+        with np.errstate(over="ignore"):
+            found = np.array([float(score) for score in scores], np.float32)
+    except OverflowError:  # a whole number of hundreds of digits
+        found = np.array([np.inf], np.float32)
     if not np.isfinite(found).all():
         raise RemoteError("the answer has scores that are NaN or infinite")
     return found

@@ -94,6 +94,7 @@ def test_what_does_not_pass_ends(api, reranker, fault):
         (result(1, index="1"), "index '1'"),
         (result(1, relevance_score=float("nan")), "NaN or infinite"),
         (result(1, relevance_score=1e300), "NaN or infinite"),
+        (result(1, relevance_score=10**400), "NaN or infinite"),
         (result(1, relevance_score="0.5"), "score '0.5', which is not a number"),
         (result(1, relevance_score=None), "score None, which is not a number"),
         (result(1, relevance_score=True), "score True, which is not a number"),

@@ -236,9 +236,16 @@ def test_windows_are_whole_numbers(reranker, options):
 def test_passages_overlap_and_fit(text, most, count):
     found = overlapping(text, most, count)
     assert len(found) <= count
-    assert all(len(passage.encode()) <= 3 * most for passage in found)
+    assert found
+    assert all(len(passage.encode()) <= 3 * most or len(passage) == 1 for passage in found)
     places = [text.find(passage) for passage in found]
     assert -1 not in places
     if len(text) == len(text.encode()) and count == 40:  # nothing is left out
         assert set("".join(found)) == set(text)
         assert found[-1] == text[len(text) - len(found[-1]) :]
+
+
+def test_a_passage_that_no_character_fits_into_is_not_another_document_s(api, reranker):
+    texts = ["\U0001f642\U0001f642", "the cell"]
+    scores = reranker("cohere:m", max_tokens=1, passages=1).score(QUERY, documents(texts))
+    right(scores, ["\U0001f642", "the"])
