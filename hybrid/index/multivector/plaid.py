@@ -49,10 +49,11 @@ class Clusters:
 
 
 def propose(
-    clusters: Clusters, products: Floats, eligible: Bools | None, k: int, effort: Effort
+    clusters: Clusters, products: Floats, tokens: int, eligible: Bools | None, k: int, effort: Effort
 ) -> NDArray[np.int64] | None:
     """Return eligible documents that are likely among the best ``k``: int64, ascending.
 
+    ``products``: as `TokenQuery.near` gives them, for a query of so many ``tokens``.
     Where the clusters probed hold fewer documents than are to be scored, more are probed; None if that
     would look at nearly all.
     """
@@ -63,7 +64,7 @@ def propose(
     if left <= max(wanted, PLAID_FROM - 1):
         return None
     while probes < len(products):
-        found = _members(clusters, products, probes, eligible)
+        found = _members(clusters, products, tokens, probes, eligible)
         if len(found) >= wanted:
             near = _approximately(clusters, products, found)
             order = np.lexsort((found, -near))
@@ -72,12 +73,14 @@ def propose(
     return None
 
 
-def _members(clusters: Clusters, products: Floats, probes: int, eligible: Bools | None) -> NDArray[np.int64]:
+def _members(
+    clusters: Clusters, products: Floats, tokens: int, probes: int, eligible: Bools | None
+) -> NDArray[np.int64]:
     """Return the eligible documents of the best clusters of each query token, ascending."""
-    best = np.argpartition(-products, probes - 1, axis=0)[:probes]
+    from hybrid.kernels.plaid import mark
+
     marked = np.zeros(len(clusters.bounds) - 1, np.bool_)
-    for c in np.unique(best).tolist():
-        marked[clusters.documents[clusters.edges[c] : clusters.edges[c + 1]]] = True
+    mark(products, tokens, probes, clusters.edges, clusters.documents, marked)
     if eligible is not None:
         marked &= eligible
     return np.flatnonzero(marked)

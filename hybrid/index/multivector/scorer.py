@@ -139,8 +139,8 @@ class MultivectorScorer:
             return None
         segment = self._snapshot.segments[number].segment
         clusters = segment.cached(f"{self._prefix}#clusters", lambda: Clusters.of(segment, self._prefix))
-        products = self._query.near(codec)[:, : len(self._query.vectors)]
-        return propose(clusters, products, self._mask.parts[number], k, self._effort)
+        products, tokens = self._query.near(codec), len(self._query.vectors)
+        return propose(clusters, products, tokens, self._mask.parts[number], k, self._effort)
 
     def _column(self, number: int) -> tuple[NDArray[np.int64], Floats]:
         """Return a segment's eligible documents, ascending, and their scores."""
