@@ -31,6 +31,8 @@ HERE = Path(__file__).resolve().parent
 THREADS, K = 2, 10
 PROBES = (1, 2, 4, 8, 16)
 DEPTHS = (64, 256, 1024)
+SAMPLED = 4
+"""fast-plaid's k-means sees one of so many documents: over all it takes long, and ours sees fewer."""
 
 
 def main() -> None:
@@ -186,7 +188,10 @@ def fast_plaid(documents: list[Any], queries: list[Any], folder: Path) -> dict[s
     torch.set_num_threads(THREADS)
     index = search.FastPlaid(index=str(folder / "index"), device="cpu")
     tensors = [torch.from_numpy(each) for each in documents]
-    seconds = built(folder, lambda: index.create(documents_embeddings=tensors, nbits=4))
+    sample = -(-len(tensors) // SAMPLED)
+    seconds = built(
+        folder, lambda: index.create(documents_embeddings=tensors, nbits=4, n_samples_kmeans=sample)
+    )
     ways: dict[str, Any] = {}
     asked = [torch.from_numpy(each)[None] for each in queries]
     for probes in PROBES if asked else ():
