@@ -3,7 +3,7 @@
     python eval/plaid.py --data FOLDER --cache FOLDER [--set scifact] [--queries 100] [--dimension 128]
                          [--indexes FOLDER]
 
-The same token vectors for both, kept in 4 bits a number beside centroids by both: MiniLM's own (see
+The same token vectors for both, kept in 4 bits a number beside as many centroids by both: MiniLM's own (see
 `token_vectors.py`), or their first principal components, scaled to length 1 (``--dimension``: ColBERT's have
 128 numbers, and fast-plaid's k-means takes long over 384). One query at a time, 2 threads. Recall is the
 share of the true best ten, by MaxSim over the unquantised vectors, that a way finds; what 4 bits cost is part
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import json
 import os
 import statistics
@@ -47,13 +48,13 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, help="how many principal components; without it, all")
     parser.add_argument("--indexes", type=Path, help="where indexes stay, each under the set's name")
     parser.add_argument("-o", "--output", type=Path, default=HERE / "results" / "plaid.json")
-    parser.add_argument("--fast-plaid", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--fast-plaid", type=int, metavar="CENTROIDS", help=argparse.SUPPRESS)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = os.environ["HYBRID_THREADS"] = str(THREADS)
     documents, queries = vectors(options)
     if options.fast_plaid:
         with place(options, "fast-plaid") as folder:
-            print(json.dumps(fast_plaid(documents, queries, folder)))
+            print(json.dumps(fast_plaid(documents, queries, folder, options.fast_plaid)))
         return
     from peers import environments
     from provenance import provenance
@@ -62,7 +63,10 @@ def main() -> None:
         ours, truth = hybrid_ways(documents, queries, folder)
     theirs = json.loads(
         subprocess.run(
-            [str(environments.python("fast_plaid")), __file__, *sys.argv[1:], "--fast-plaid"],
+            [
+                *(str(environments.python("fast_plaid")), __file__, *sys.argv[1:]),
+                *("--fast-plaid", str(ours["centroids"])),
+            ],
             check=True,
             stdout=subprocess.PIPE,
             text=True,
@@ -77,6 +81,7 @@ def main() -> None:
         "documents": len(documents),
         "tokens": sum(map(len, documents)),
         "dimension": documents[0].shape[1],
+        "centroids": ours["centroids"],
         "queries": len(queries),
         "threads": THREADS,
         "hybrid": {"ways": judged(ours["ways"], truth)},
@@ -167,8 +172,10 @@ def hybrid_ways(
         (folder / name).mkdir(exist_ok=True)
     built(folder / "true", lambda: build("true", "float32"))
     seconds = built(folder / "coded", lambda: build("coded", "residual4"))
+    with hybrid.open(folder / "coded" / "index", pipeline=pipeline("residual4")) as index:
+        centroids = index.stats().branches["tokens"]["clusters"]
     if not queries:
-        return {}, []
+        return {"centroids": centroids}, []
     settings: dict[str, dict[str, Any]] = {"exact, 4 bits": {}}
     settings |= {
         f"probes {probes}, candidates {depth}": {"search": "plaid", "probes": probes, "candidates": depth}
@@ -180,14 +187,18 @@ def hybrid_ways(
     for name, options in settings.items():
         with hybrid.open(folder / "coded" / "index", pipeline=pipeline("residual4", **options)) as index:
             ways[name] = asked(index)
-    return {"seconds": round(seconds, 1), "ways": ways}, ways["exact, float32"]["found"]
+    made = {"seconds": round(seconds, 1), "centroids": centroids, "ways": ways}
+    return made, ways["exact, float32"]["found"]
 
 
-def fast_plaid(documents: list[Any], queries: list[Any], folder: Path) -> dict[str, Any]:
-    """Return fast-plaid's times and answers."""
+def fast_plaid(documents: list[Any], queries: list[Any], folder: Path, centroids: int) -> dict[str, Any]:
+    """Return fast-plaid's times and answers, with so many centroids."""
     import torch
     from fast_plaid import search
+    from fast_plaid.search import fast_plaid as library
 
+    # it has no parameter for that, and would take four times as many from scifact
+    library.compute_kmeans = functools.partial(library.compute_kmeans, num_partitions=centroids)
     torch.set_num_threads(THREADS)
     index = search.FastPlaid(index=str(folder / "index"), device="cpu")
     tensors = [torch.from_numpy(each) for each in documents]
