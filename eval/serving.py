@@ -4,6 +4,8 @@
 
 The clients run on the same processors as the server (one process, asyncio, plain sockets), so the figures are
 those of a machine that does both. Every client sends its next query when it has the answer to the one before.
+Queries are asked again and again ("repeated": the model's vectors are remembered), or each once, with a
+number after it ("fresh": the model runs).
 """
 
 from __future__ import annotations
@@ -52,17 +54,32 @@ class Tally:
         }
 
 
+def repeated(queries: Sequence[str]) -> Iterator[str]:
+    """Yield the queries for ever; from any threads."""
+    return itertools.cycle(queries)
+
+
+def fresh(queries: Sequence[str]) -> Iterator[str]:
+    """Yield queries that were never asked before; from any threads."""
+    return map("{} {}".format, itertools.cycle(queries), _NUMBERS)
+
+
+_NUMBERS = itertools.count()
+KINDS = {"repeated": repeated, "fresh": fresh}
+
+
 def in_process(
-    index: hybrid.HybridIndex, queries: Sequence[str], clients: int, seconds: float
+    index: hybrid.HybridIndex, turn: Iterator[str], clients: int, seconds: float
 ) -> dict[str, Any]:
     """Search from so many threads for so long."""
-    tally, turn = Tally(), itertools.cycle(queries)
+    tally = Tally()
     end = time.perf_counter() + seconds
 
     def work() -> None:
         while (began := time.perf_counter()) < end:
             index.search(next(turn))
             tally.seconds.append(time.perf_counter() - began)
+            tally.ends["found"] += 1
 
     threads = [threading.Thread(target=work) for _ in range(clients)]
     began = time.perf_counter()
@@ -122,9 +139,9 @@ async def one_client(port: int, name: str, queries: Iterator[str], end: float, t
         writer.close()
 
 
-def over_http(port: int, name: str, queries: Sequence[str], clients: int, seconds: float) -> dict[str, Any]:
+def over_http(port: int, name: str, turn: Iterator[str], clients: int, seconds: float) -> dict[str, Any]:
     """Ask from so many connections for so long."""
-    tally, turn = Tally(), itertools.cycle(queries)
+    tally = Tally()
 
     async def all_clients() -> float:
         began = time.perf_counter()
@@ -137,7 +154,7 @@ def over_http(port: int, name: str, queries: Sequence[str], clients: int, second
 def stopping(folder: Path, queries: Sequence[str], clients: int) -> dict[str, Any]:
     """Stop a server under load; count what was lost, and how long it took."""
     with serving(folder) as (process, port):
-        over_http(port, folder.name, queries, clients, 1)
+        over_http(port, folder.name, repeated(queries), clients, 2)
         told: list[float] = []
 
         def stop() -> None:
@@ -146,7 +163,7 @@ def stopping(folder: Path, queries: Sequence[str], clients: int) -> dict[str, An
 
         timer = threading.Timer(2, stop)
         timer.start()
-        record = over_http(port, folder.name, queries, clients, 20)
+        record = over_http(port, folder.name, repeated(queries), clients, 20)
         timer.join()
         code = process.wait(60)
         return {**record, "exit_code": code, "stopped_after_s": round(time.perf_counter() - told[0], 2)}
@@ -167,6 +184,7 @@ def main() -> None:
     options = parser.parse_args()
     queries = [text for _, text in hybrid.read_queries(options.data / "queries.jsonl")]
     found: dict[str, Any] = {**provenance(), "collection": options.data.name, "queries": len(queries)}
+    wait = options.seconds
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / options.data.name
         with hybrid.create(folder, hybrid.read(options.data / "corpus.jsonl")) as index:
@@ -174,19 +192,27 @@ def main() -> None:
             found["pipeline"] = repr(index.pipeline)
             for query in queries:  # what is compiled, and what is remembered of queries, is there for all
                 index.search(query)
-            found["in_process"] = {n: in_process(index, queries, n, options.seconds) for n in CLIENTS}
+            found["in_process"] = {
+                kind: {n: in_process(index, asked(queries), n, wait) for n in CLIENTS}
+                for kind, asked in KINDS.items()
+            }
         with serving(folder) as (process, port):
-            over_http(port, folder.name, queries, 8, 2 * options.seconds)
+            for asked in KINDS.values():
+                for n in CLIENTS:
+                    over_http(port, folder.name, asked(queries), n, wait / 2)
             before = memory(process)
-            found["http"] = {n: over_http(port, folder.name, queries, n, options.seconds) for n in CLIENTS}
+            found["http"] = {
+                kind: {n: over_http(port, folder.name, asked(queries), n, wait) for n in CLIENTS}
+                for kind, asked in KINDS.items()
+            }
             held = [memory(process)]
             for _ in range(4):
-                over_http(port, folder.name, queries, 64, options.seconds / 2)
+                over_http(port, folder.name, fresh(queries), 64, wait / 2)
                 held.append(memory(process))
             found["memory_mib"] = {"warm": before, "then": held}
         with serving(folder, "--queue", "8") as (_, port):
-            over_http(port, folder.name, queries, 8, 3)
-            found["overload"] = over_http(port, folder.name, queries, 64, options.seconds)
+            over_http(port, folder.name, fresh(queries), 8, 3)
+            found["overload"] = over_http(port, folder.name, fresh(queries), 64, wait)
         found["stopping"] = stopping(folder, queries, 64)
     options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 
