@@ -1,12 +1,13 @@
 """Measure what cutting documents does to retrieval: chunkers, and ways of scoring documents by passages.
 
-    python eval/passages.py --set FOLDER [--chunkers recursive …] [--unjudged "mean of 3"] [-o FILE]
+    python eval/passages.py --set FOLDER [--chunkers recursive …] [--ways best …] [--k1-b best …] [-o FILE]
 
 For each chunker an index of the bundled model and BM25 is built; each way of putting passages' scores
 together is then measured on the test judgements: each branch alone, fused at the default alpha and at others
 (shown to see the shape, not chosen from), and with the weights that `hybrid.evaluation.tune` chooses, whose
-figure is held out by cross-validation (BM25's k1 and b as they are), and, where asked for, with those that it
-chooses without judgements (which encodes changed documents: slow for long ones). "whole" cuts nothing, "long"
+figure is held out by cross-validation (BM25's k1 and b as they are; chosen too where ``--k1-b`` asks for it),
+and, where asked for, with those that it chooses without judgements (which encodes changed documents: slow for
+long ones). "whole" cuts nothing, "long"
 what is longer than the model reads, for the model; the others cut every document for every branch.
 """
 
@@ -15,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ CHUNKERS: dict[str, hybrid.Passages | None] = {
 }
 WAYS = {
     "best": {"best": 1},
+    "mean of 2": {"best": 2},
     "mean of 3": {"best": 3},
     "sum of 3": {"best": 3, "aggregate": "sum"},
     "mean of 5": {"best": 5},
@@ -52,12 +53,11 @@ def main() -> None:
     )
     parser.add_argument("--set", type=Path, required=True, help="a BEIR folder")
     parser.add_argument("--chunkers", nargs="+", choices=[*CHUNKERS], default=[*CHUNKERS])
+    ways = ["whole", *WAYS]
+    parser.add_argument("--ways", nargs="+", choices=ways, default=ways, help="only these")
+    parser.add_argument("--k1-b", nargs="*", choices=ways, default=(), help="of these tune k1 and b, too")
     parser.add_argument(
-        "--unjudged",
-        nargs="*",
-        default=(),
-        choices=["whole", *WAYS],
-        help="also tune these without judgements",
+        "--unjudged", nargs="*", choices=ways, default=(), help="also tune these without judgements"
     )
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
@@ -68,7 +68,7 @@ def main() -> None:
         (key, text) for key, text in hybrid.read_queries(options.set / "queries.jsonl") if key in qrels
     ]
     for name in options.chunkers:
-        results[name] = measured(options.set, name, queries, qrels, options.unjudged)
+        results[name] = measured(name, queries, qrels, options)
         print(name, json.dumps(results[name], indent=2), flush=True)
         ordered = {key: results[key] for key in CHUNKERS if key in results}
         record = {**provenance(), "set": options.set.name, "measure": MEASURE, "results": ordered}
@@ -76,20 +76,28 @@ def main() -> None:
 
 
 def measured(
-    folder: Path, name: str, queries: list[tuple[str, str]], qrels: Any, unjudged: Sequence[str]
+    name: str, queries: list[tuple[str, str]], qrels: Any, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Build one index, and measure each way of scoring documents with it."""
     passages = CHUNKERS[name]
     base = hybrid.Pipeline(passages=passages)
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as place:
-        with hybrid.create(place + "/index", hybrid.read(folder / "corpus.jsonl"), base) as index:
+        with hybrid.create(place + "/index", hybrid.read(options.set / "corpus.jsonl"), base) as index:
             stats = index.stats()
             found["documents"], found["truncated"] = stats.documents, dict(stats.truncated)
         for way, settings in WAYS.items() if passages is not None else [("whole", {})]:
+            if way not in options.ways:
+                continue
             pipeline = base if passages is None else replace(base, passages=replace(passages, **settings))
             with hybrid.open(place + "/index", pipeline=pipeline) as index:
-                found[way] = scores(index, queries, qrels, way in unjudged)
+                found[way] = scores(index, queries, qrels, way in options.unjudged)
+                if way in options.k1_b:
+                    tuned = evaluation.tune(index, queries, qrels, MEASURE)
+                    found[way] |= {
+                        "tuned with k1 and b, held out": round(tuned.held_out, 4),
+                        "recipe with k1 and b": tuned.sentence,
+                    }
     return found
 
 
