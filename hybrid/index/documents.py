@@ -154,16 +154,18 @@ class DocumentRows:
         Raises:
             CorruptIndexError: it is not what was stored.
         """
-        if self.digests is not None and self._digest(position) != int(self.digests[position]):
+        fields = self._fields(position)
+        if self.digests is not None and self._digest(position, fields) != int(self.digests[position]):
             raise CorruptIndexError(
                 f"the stored document number {position} of a segment does not match its checksum; {REMEDY}"
             )
+        id, title, text, stored = fields
         try:
             return Document(
-                id=self.ids[position].decode(),
-                text=self.texts[position].decode(),
-                title=self.titles[position].decode(),
-                metadata=json.loads(stored) if (stored := self.metadata[position]) != b"{}" else {},
+                id=id.decode(),
+                text=text.decode(),
+                title=title.decode(),
+                metadata=json.loads(stored) if stored != b"{}" else {},
                 expires=self.lives.expiry(position),
             )
         except ValueError as error:  # undecodable bytes or JSON
@@ -179,10 +181,13 @@ class DocumentRows:
 
     def _computed(self) -> NDArray[np.uint64]:
         """Return each document's digest, computed now."""
-        return np.fromiter(map(self._digest, range(len(self))), np.uint64, len(self))
+        digests = (self._digest(position, self._fields(position)) for position in range(len(self)))
+        return np.fromiter(digests, np.uint64, len(self))
 
-    def _digest(self, position: int) -> int:
-        fields = [column[position] for column in self._columns()]
+    def _fields(self, position: int) -> list[bytes]:
+        return [column[position] for column in self._columns()]
+
+    def _digest(self, position: int, fields: Sequence[bytes]) -> int:
         sizes = (len(fields[0]), len(fields[1]), len(fields[2]), self.lives.expires[position])
         content = b"%d %d %d %d " % sizes + b"".join(fields)
         return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")

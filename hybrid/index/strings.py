@@ -45,7 +45,7 @@ class Strings:
 
     def __getitem__(self, position: int) -> bytes:
         """Return the string at a position from 0."""
-        if not 0 <= position < len(self):
+        if not 0 <= position < len(self.offsets) - 1:
             raise IndexError(f"position {position} of {len(self)} strings")
         return self.data[self.offsets[position] : self.offsets[position + 1]].tobytes()
 
