@@ -82,11 +82,15 @@ def best(
         docnums, scores = docnums[keep], scores[keep]
     order = np.argsort(-scores, kind="stable")
     docnums, scores = docnums[order], scores[order]
-    edges = np.flatnonzero(scores[1:] != scores[:-1]) + 1
-    for start, stop in zip([0, *edges], [*edges, len(scores)], strict=True):
-        if stop - start > 1:
-            names = ids(docnums[start:stop])
-            docnums[start:stop] = docnums[start:stop][sorted(range(stop - start), key=names.__getitem__)]
+    same = np.zeros(
+        len(scores) + 1, np.bool_
+    )  # as the one before; nothing is before the first, after the last
+    np.equal(scores[1:], scores[:-1], out=same[1:-1])
+    tied = np.flatnonzero(same[1:] | same[:-1])
+    if len(tied):
+        groups = np.cumsum(~same[:-1])[tied].tolist()
+        keys = [*zip(groups, ids(docnums[tied]), strict=True)]
+        docnums[tied] = docnums[tied][sorted(range(len(keys)), key=keys.__getitem__)]
     return Ranking(docnums[:k], scores[:k])
 
 

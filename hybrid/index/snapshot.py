@@ -123,10 +123,16 @@ class Snapshot:
     def ids(self, docnums: Docnums | Sequence[int]) -> list[str]:
         """Return the ids of documents, in the order given."""
         wanted = np.asarray(docnums, np.int64)
-        numbers = wanted.tolist()
-        if len(self.segments) == 1 and numbers and min(numbers) >= 0 and max(numbers) < self.size:
-            return self.segments[0].documents.ids.texts(wanted)
-        return [rows.ids[ordinal].decode() for rows, ordinal in self._located(wanted)]
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.size:
+            self.locate(int(wanted.min() if wanted.min() < 0 else wanted.max()))
+        found = [""] * len(wanted)
+        numbers = np.searchsorted(self._bases, wanted, "right") - 1
+        for number in dict.fromkeys(numbers.tolist()):
+            here = np.flatnonzero(numbers == number)
+            texts = self.segments[number].documents.ids.texts(wanted[here] - self._bases[number])
+            for place, text in zip(here.tolist(), texts, strict=True):
+                found[place] = text
+        return found
 
     def tie_keys(self, docnums: Docnums) -> Sequence[Any]:
         """Return what orders documents like their ids: in one segment, their docnums do."""
@@ -227,9 +233,8 @@ class Snapshot:
 
     def _located(self, docnums: Docnums | Sequence[int]) -> Iterator[tuple[DocumentRows, int]]:
         """Yield the rows of its segment and the ordinal of each docnum."""
-        rows = [view.documents for view in self.segments]
         for number, ordinal in map(self.locate, np.asarray(docnums, np.int64).tolist()):
-            yield rows[number], ordinal
+            yield self.segments[number].documents, ordinal
 
 
 def open_snapshot(

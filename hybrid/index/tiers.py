@@ -1,11 +1,12 @@
 """Which segments to merge after a change, so that there are never many.
 
-Segments stand on tiers by how many live documents they have: tier 0 holds those of fewer than ``floor``, tier
-t those of up to floor · factor^t. As soon as a tier holds ``factor`` segments they become one; so n documents
-added one by one lie in at most (factor - 1) · (1 + log_factor(n / floor)) segments. Above the floor each is
-written once a tier (the log-structured merge of O'Neil et al. 1996, with the tiers of Lucene's and
-Cassandra's policies); below it more often, because there a file costs more than what is in it. A segment that
-is mostly deleted documents is written anew by itself.
+Segments stand on tiers by how many live documents they have: tier 0 holds those of fewer than ``floor``,
+tier 1 those of fewer than 32 · floor, and each tier after it of up to ``factor`` times as many. As soon as a
+tier holds ``factor`` segments they become one; on tier 1 two do, as another segment there slows a search
+down more than its documents. So n documents added one by one lie in at most factor + (factor - 1) · (1 +
+log_factor(n / (32 · floor))) segments. Above tier 1 each is written once a tier (the log-structured merge of
+O'Neil et al. 1996, with the tiers of Lucene's and Cassandra's policies); below it more often, because there a
+file costs more than what is in it. A segment that is mostly deleted documents is written anew by itself.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from hybrid.errors import InputError
 from hybrid.index.passages import rows_in
 from hybrid.index.snapshot import SegmentView
 from hybrid.kernels.blocks import MOST_DOCUMENTS
+
+_SMALL = 32
+"""Segments of up to so many times the floor are merged two by two."""
 
 _WORTH = 256
 """So few deleted documents are not worth a merge of their own."""
@@ -61,7 +65,8 @@ class MergePolicy:
         chosen: list[SegmentView] = []
         for tier in sorted(tiers):
             made = self._tier(sum(view.live_count for view in chosen))  # counts where it will stand
-            if len(tiers[tier]) + (bool(chosen) and made >= tier) >= self.factor:
+            most = 2 if tier == 1 else self.factor
+            if len(tiers[tier]) + (bool(chosen) and made >= tier) >= most:
                 chosen += tiers[tier]
         fitting = [*_fitting(chosen, self.largest)]
         if len(fitting) > 1:
@@ -75,7 +80,8 @@ class MergePolicy:
     def _tier(self, documents: int) -> int:
         if documents < self.floor:
             return 0
-        return 1 + int(math.log(documents / self.floor, self.factor) + 1e-9)
+        over = documents / (self.floor * _SMALL)
+        return 1 if over < 1 else 2 + int(math.log(over, self.factor) + 1e-9)
 
 
 def _bytes(view: SegmentView) -> int:
