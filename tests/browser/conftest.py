@@ -63,7 +63,7 @@ def page(chromium, site, complaints) -> Iterator[object]:
     assert complaints == []
 
 
-def until(page, expression: str, seconds: float = 20) -> None:
+def until(page, expression: str, seconds: float = 60) -> None:
     """Wait until an expression is true; Playwright's own way compiles text, which the policy forbids."""
     end = time.monotonic() + seconds
     while not page.evaluate(expression):
