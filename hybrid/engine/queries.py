@@ -41,7 +41,7 @@ def encode_all(branches: Sequence[Branch], queries: Sequence[Query], encoders: E
             with guarded(branch.name):
                 rows[branch.name] = branch.encode_queries(queries, encoders)
         except BranchFailure as failure:
-            logger.warning(
+            logger.info(
                 "%s while encoding %d queries at once", failure, len(queries), extra={"branch": branch.name}
             )
         else:
