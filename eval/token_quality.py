@@ -71,7 +71,7 @@ def measured(data: Path, cache: Path, name: str, form: dict[str, Any]) -> dict[s
     queries = token_vectors.queries(data, name, cache).each()
     dimension = next(iter(queries.values())).shape[1]
     stage = hybrid.MaxSim(dimension=dimension, name="tokens", top=TOP, **form)
-    pipeline = hybrid.Pipeline(rerank=[stage], depth=DEPTH)
+    pipeline = hybrid.Pipeline(rerank=[stage], depth=DEPTH, passages=None)
     documents = (
         hybrid.Document(d.id, d.text, d.title, d.metadata, {"tokens": texts[d.id]})
         for d in hybrid.read(data / name)
