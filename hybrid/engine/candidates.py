@@ -91,7 +91,7 @@ def summary(source: Source, listed: Ranking, depth: int, *, minimum: bool) -> Su
     """Return what a fusion may read of a branch, from its list to ``depth`` at least."""
     top = listed.scores[:depth].astype(np.float64)
     if source.kind == "sparse":  # documents without any term of the query score 0
-        top = np.pad(top, (0, max(0, min(depth, source.scorer.eligible) - len(top))))
+        top = np.append(top, np.zeros(max(0, min(depth, source.scorer.eligible) - len(top))))
     with guarded(source.name):
         return Summary(
             lower_bound=source.scorer.lower_bound,

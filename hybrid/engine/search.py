@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from hybrid.branches import Branch, Encoders
 from hybrid.engine.candidates import GROWTH, BranchFailure, Candidates, Source, guarded
 from hybrid.engine.cascade import Cascade
@@ -261,12 +263,13 @@ class Search:
         hits = []
         documents = self.snapshot.documents(ranking.docnums)
         passages = self._best_passages(ranking.docnums, SHOWN)
-        for n, (docnum, score) in enumerate(
-            zip(ranking.docnums.tolist(), ranking.scores.tolist(), strict=True)
-        ):
-            at = pool.position(docnum)
-            scores = {column.name: float(column.raw[at]) for column in pool.columns}
-            scores["fused"] = float(pool.fused.scores[at])
+        at = np.searchsorted(pool.docnums, ranking.docnums)
+        names = (*(column.name for column in pool.columns), "fused")
+        raw = (column.raw[at].tolist() for column in pool.columns)
+        before = zip(*raw, pool.fused.scores[at].tolist(), strict=True)
+        ranked = zip(ranking.docnums.tolist(), ranking.scores.tolist(), before, strict=True)
+        for n, (docnum, score, values) in enumerate(ranked):
+            scores = dict(zip(names, values, strict=True))
             scores |= {s.spec.name: s.scores[docnum] for s in stages if docnum in s.scores}
             document = documents[n]
             hits.append(

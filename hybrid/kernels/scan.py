@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hybrid.kernels.mixed import multiply
 from hybrid.kernels.prefetch import prefetch
 
 _FIRST = 1024
@@ -23,8 +24,11 @@ _FIRST = 1024
 _LINE = 64
 """Bytes in a cache line."""
 
-_ROWS = 256
-"""After how many rows a scan looks at what the other threads have found."""
+_ROWS = 1024
+"""How many rows are bounded at a time; then a scan looks at what the other threads have found."""
+
+_LOOK = 64
+"""How many rows are looked at together: most of them hold nothing."""
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -54,29 +58,31 @@ def collect(
     shape (1,), a score that k rows reach, -inf if unknown; raised here, and shared by the threads of a
     search (that one may overwrite another's value with a lower one does no harm: any value is true).
     """
-    masked = len(eligible) > 0
     rows, lows, highs = np.empty(_FIRST, np.int64), np.empty(_FIRST), np.empty(_FIRST)
     count = 0
     best = np.full(k, -np.inf)
     needed = floor[0]
-    for i in range(start, stop):
-        if (i - start) % _ROWS == 0:
-            floor[0] = needed = max(floor[0], needed, best[0])
-        if masked and not eligible[i]:
-            continue
-        middle = factor * np.float64(bounds[i, 0]) * _sum(codes, i, query, sums, known)
-        margin = _margin(bounds, i, weights)
-        if middle + margin < needed:
-            continue
-        if count == len(rows):
-            count = _keep(rows, lows, highs, count, needed)
-            if 2 * count > len(rows):
-                rows, lows, highs = _doubled(rows), _doubled(lows), _doubled(highs)
-        rows[count], lows[count], highs[count] = i, middle - margin, middle + margin
-        count += 1
-        if middle - margin > best[0]:
-            _replace_least(best, middle - margin)
-            needed = max(needed, best[0])
+    room, low, high = np.empty(_ROWS, np.int32), np.empty(_ROWS), np.empty(_ROWS)
+    for first in range(start, stop, _ROWS):
+        last = min(first + _ROWS, stop)
+        floor[0] = needed = max(floor[0], needed, best[0])
+        _bound(codes, bounds, eligible, query, factor, weights, sums, known, first, last, room, low, high)
+        for near in range(0, last - first, _LOOK):
+            end = min(near + _LOOK, last - first)
+            if _reaching(high, near, end, needed) == 0:
+                continue
+            for n in range(near, end):
+                if high[n] < needed or high[n] == -np.inf:
+                    continue
+                if count == len(rows):
+                    count = _keep(rows, lows, highs, count, needed)
+                    if 2 * count > len(rows):
+                        rows, lows, highs = _doubled(rows), _doubled(lows), _doubled(highs)
+                rows[count], lows[count], highs[count] = first + n, low[n], high[n]
+                count += 1
+                if low[n] > best[0]:
+                    _replace_least(best, low[n])
+                    needed = max(needed, best[0])
     floor[0] = needed = max(floor[0], needed)
     count = _keep(rows, lows, highs, count, needed)
     return rows[:count].copy(), lows[:count].copy(), highs[:count].copy()
@@ -102,26 +108,25 @@ def count_above(
     (levels + 1,)), and the other rows (int64, ascending): those that could equal a level.
     ``levels``: float64, ascending; the rest as in `collect`.
     """
-    masked = len(eligible) > 0
     above = np.zeros(len(levels) + 1, np.int64)
     rows = np.empty(_FIRST, np.int64)
     count = 0
-    for i in range(start, stop):
-        if masked and not eligible[i]:
-            continue
-        middle = factor * np.float64(bounds[i, 0]) * _sum(codes, i, query, sums, known)
-        margin = _margin(bounds, i, weights)
-        if middle + margin < levels[0]:
-            above[0] += 1
-            continue
-        first = _levels_below(levels, middle - margin)
-        if first == len(levels) or levels[first] > middle + margin:
-            above[first] += 1
-            continue
-        if count == len(rows):
-            rows = _doubled(rows)
-        rows[count] = i
-        count += 1
+    room, low, high = np.empty(_ROWS, np.int32), np.empty(_ROWS), np.empty(_ROWS)
+    for first in range(start, stop, _ROWS):
+        last = min(first + _ROWS, stop)
+        _bound(codes, bounds, eligible, query, factor, weights, sums, known, first, last, room, low, high)
+        for n in range(last - first):
+            if high[n] < levels[0]:
+                above[0] += high[n] > -np.inf
+                continue
+            below = _levels_below(levels, low[n])
+            if below == len(levels) or levels[below] > high[n]:
+                above[below] += 1
+                continue
+            if count == len(rows):
+                rows = _doubled(rows)
+            rows[count] = first + n
+            count += 1
     return above, rows[:count].copy()
 
 
@@ -178,25 +183,39 @@ def products(vectors: NDArray[Any], rows: NDArray[Any], query: NDArray[Any]) -> 
     return result
 
 
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")
-def _sum(codes: NDArray[Any], i: int, query: NDArray[Any], sums: NDArray[Any], known: bool) -> float:
-    """Return a row's inner product, from memory or for it."""
-    if known:
-        return np.float64(sums[i])
-    total = _product(codes[i], query)
-    if len(sums) > 0:
-        sums[i] = np.int32(total)
-    return total
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
-def _product(code: NDArray[Any], query: NDArray[Any]) -> float:
-    """Return the inner product of int8 and int16 numbers, which must fit into int32."""
-    total = np.int32(0)
-    for j in range(len(code)):
-        # Narrowed at every step, the loop becomes multiply-add instructions on pairs of int16.
-        total = np.int32(total + np.int32(code[j]) * np.int32(query[j]))
-    return np.float64(total)
+def _bound(
+    codes: NDArray[Any],
+    bounds: NDArray[Any],
+    eligible: NDArray[Any],
+    query: NDArray[Any],
+    factor: float,
+    weights: NDArray[Any],
+    sums: NDArray[Any],
+    known: bool,
+    start: int,
+    stop: int,
+    room: NDArray[Any],
+    low: NDArray[Any],
+    high: NDArray[Any],
+) -> None:
+    """Write the least and the greatest score of each row, -inf where it is not eligible.
+
+    ``room``: int32, where the inner products stand that are to be kept nowhere.
+    """
+    here = sums[start:stop] if len(sums) > 0 else room
+    if not known:
+        multiply(codes, start, stop, eligible, query, here)
+    for n in range(stop - start):
+        i = start + n
+        middle = factor * np.float64(bounds[i, 0]) * np.float64(here[n])
+        error, size, rest = np.float64(bounds[i, 1]), np.float64(bounds[i, 2]), np.float64(bounds[i, 3])
+        margin = error * weights[0] + size * weights[1] + rest * weights[2] + weights[3]
+        low[n], high[n] = middle - margin, middle + margin
+    if len(eligible) > 0:
+        for n in range(stop - start):
+            if not eligible[start + n]:
+                low[n] = high[n] = -np.inf
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")
@@ -219,11 +238,13 @@ def _rough(vector: NDArray[Any], query: NDArray[Any]) -> float:
     return np.float64(total)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _margin(bounds: NDArray[Any], i: int, weights: NDArray[Any]) -> float:
-    """Return how far a row's score can lie from that of its code."""
-    error, size, rest = np.float64(bounds[i, 1]), np.float64(bounds[i, 2]), np.float64(bounds[i, 3])
-    return error * weights[0] + size * weights[1] + rest * weights[2] + weights[3]
+@njit(cache=True, nogil=True, error_model="numpy")
+def _reaching(high: NDArray[Any], start: int, stop: int, needed: float) -> int:
+    """Return how many of some numbers are not below a score."""
+    count = 0
+    for n in range(start, stop):
+        count += high[n] >= needed
+    return count
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -174,3 +174,22 @@ def test_the_bounds_are_of_use():
 @given(st.floats(0, 1e18))
 def test_rounding_up(value):
     assert float(rounded_up(np.array([value]))[0]) >= value
+
+
+def test_what_is_not_eligible_is_never_returned():
+    random = np.random.default_rng(0)
+    vectors, query = random.standard_normal((3000, 96)).astype("f4"), random.standard_normal(96).astype("f4")
+    true = inner_products(vectors, query)
+    codes, bounds, _, *rest = scanned(vectors, query, 96)
+    for share in (0.0, 0.001, 0.5):
+        eligible = random.random(3000) < share
+        inside = np.flatnonzero(eligible)
+        for k in (1, 40, 5000):  # also more than there are, so that no floor is ever known
+            rows, lows, highs = collect(codes, bounds, eligible, *rest, 0, 3000, k, nowhere())
+            assert set(inside[np.argsort(-true[inside])[:k]]) <= set(rows) <= set(inside)
+            assert (lows <= true[rows]).all()
+            assert (true[rows] <= highs).all()
+        levels = np.quantile(true, [0.1, 0.9])
+        above, unsure = count_above(codes, bounds, eligible, *rest, 0, 3000, levels)
+        assert above.sum() + len(unsure) == len(inside)
+        assert set(unsure) <= set(inside)
