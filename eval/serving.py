@@ -169,6 +169,18 @@ def stopping(folder: Path, queries: Sequence[str], clients: int) -> dict[str, An
         return {**record, "exit_code": code, "stopped_after_s": round(time.perf_counter() - told[0], 2)}
 
 
+def growing(
+    process: subprocess.Popen[str], port: int, name: str, turn: Iterator[str], seconds: float
+) -> dict[str, list[float]]:
+    """Ask from 64 connections, twelve times for so long; return how many were answered, and the memory."""
+    answered, held = [0], [memory(process)]
+    for _ in range(12):
+        step = over_http(port, name, turn, 64, seconds)
+        answered.append(answered[-1] + step["ends"]["200"])
+        held.append(memory(process))
+    return {"answered": answered, "mib": held}
+
+
 def memory(process: subprocess.Popen[str]) -> float:
     """Return a process's resident memory in MiB."""
     pages = int(Path(f"/proc/{process.pid}/statm").read_text().split()[1])
@@ -181,6 +193,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a collection in BEIR's layout")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--seconds", type=float, default=8.0, help="of each measurement (default 8)")
+    parser.add_argument(
+        "--memory-seconds", type=float, default=4.0, help="of each step of memory (default 4)"
+    )
     options = parser.parse_args()
     queries = [text for _, text in hybrid.read_queries(options.data / "queries.jsonl")]
     found: dict[str, Any] = {**provenance(), "collection": options.data.name, "queries": len(queries)}
@@ -200,16 +215,14 @@ def main() -> None:
             for asked in KINDS.values():
                 for n in CLIENTS:
                     over_http(port, folder.name, asked(queries), n, wait / 2)
-            before = memory(process)
             found["http"] = {
                 kind: {n: over_http(port, folder.name, asked(queries), n, wait) for n in CLIENTS}
                 for kind, asked in KINDS.items()
             }
-            held = [memory(process)]
-            for _ in range(4):
-                over_http(port, folder.name, fresh(queries), 64, wait / 2)
-                held.append(memory(process))
-            found["memory_mib"] = {"warm": before, "then": held}
+            found["memory"] = {
+                kind: growing(process, port, folder.name, asked(queries), options.memory_seconds)
+                for kind, asked in KINDS.items()
+            }
         with serving(folder, "--queue", "8") as (_, port):
             over_http(port, folder.name, fresh(queries), 8, 3)
             found["overload"] = over_http(port, folder.name, fresh(queries), 64, wait)

@@ -11,6 +11,7 @@ import pytest
 
 import hybrid
 from hybrid.encoders.caching import model as caching
+from hybrid.encoders.caching.memory_cache import ENTRY
 from tests.encoders.caching import servers
 from tests.engine.test_passes import BOTH, Letters
 
@@ -108,7 +109,7 @@ def test_the_same_text_as_query_and_document_is_two_things(tmp_path, cache):
 
 
 def test_queries_used_long_ago_are_forgotten(tmp_path, monkeypatch):
-    monkeypatch.setattr(caching, "QUERY_BYTES", 50)  # two queries of 20 bytes and their entries' heads
+    monkeypatch.setattr(caching, "QUERY_BYTES", 2 * (25 + ENTRY))  # two queries
     encoder = Windowed()
     dense = hybrid.Pipeline([hybrid.Dense("letters")])
     with hybrid.create(

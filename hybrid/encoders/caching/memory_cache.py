@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from hybrid import forking
 
+ENTRY = 256
+"""Bytes that an entry takes besides its value: its key, and what Python needs for both."""
+
 
 class MemoryCache:
-    """Keeps the values used last, up to ``limit`` bytes; the others are forgotten."""
+    """Keeps the values used last, up to ``limit`` bytes, with `ENTRY` for each; the others are forgotten."""
 
     def __init__(self, limit: int) -> None:
         """Take the limit in bytes."""
@@ -30,7 +33,11 @@ class MemoryCache:
         """Keep values."""
         with self._lock:
             for key, value in values.items():
-                self._bytes += len(value) - len(self._values.pop(key, b""))
+                self._forget(self._values.pop(key, None))
                 self._values[key] = value
+                self._bytes += len(value) + ENTRY
             while self._bytes > self.limit:
-                self._bytes -= len(self._values.popitem(last=False)[1])
+                self._forget(self._values.popitem(last=False)[1])
+
+    def _forget(self, value: bytes | None) -> None:
+        self._bytes -= 0 if value is None else len(value) + ENTRY
