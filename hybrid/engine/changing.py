@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
 
 from hybrid.engine.building import row_types
 from hybrid.engine.checks import checked_id
+from hybrid.engine.limits import Limits
 from hybrid.errors import ConflictError, InputError, NotFoundError, StorageError
-from hybrid.index import MergePolicy, Snapshot, Store
+from hybrid.index import MergePolicy, Snapshot, Store, Transaction
 from hybrid.pipeline import Pipeline
-from hybrid.types import Docnums
+from hybrid.types import Docnums, Document, Progress
 
 logger = logging.getLogger("hybrid.engine")
+
+
+class Changeable(Protocol):
+    """An open index (`hybrid.HybridIndex`) as streams and syncs know it."""
+
+    limits: Limits
+    _store: Store
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        ...
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """What a search does, which says what is stored."""
+        ...
+
+    def _changing(self) -> AbstractContextManager[tuple[Transaction, Snapshot]]:
+        """Give a transaction, committed at the end of the block, and the snapshot that it changes."""
+        ...
+
+    def _put(
+        self,
+        transaction: Transaction,
+        snapshot: Snapshot,
+        documents: Iterable[Document | Mapping[str, Any]],
+        progress: Progress | None = None,
+    ) -> int:
+        """Put documents in the place of those of the same ids, if there are any; return how many."""
+        ...
 
 
 def check_versions(snapshot: Snapshot, expected: Mapping[str, int | None] | None) -> None:

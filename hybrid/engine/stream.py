@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 from hybrid.engine.building import accepted
-from hybrid.engine.changing import checked_version, to_delete, version_of
+from hybrid.engine.changing import Changeable, checked_version, to_delete, version_of
 from hybrid.engine.checks import checked_id
 from hybrid.errors import (
     ConflictError,
@@ -22,9 +22,6 @@ from hybrid.errors import (
     StorageError,
 )
 from hybrid.types import Document
-
-if TYPE_CHECKING:
-    from hybrid.engine.index import HybridIndex
 
 WAITING = 4
 """How many groups of changes may wait; then whoever brings the next one waits as well."""
@@ -50,7 +47,7 @@ class Stream:
     group. A future that is cancelled while its change waits takes the change back.
     """
 
-    def __init__(self, index: HybridIndex, every: int, seconds: float) -> None:
+    def __init__(self, index: Changeable, every: int, seconds: float) -> None:
         if not isinstance(every, int) or isinstance(every, bool) or every < 1:
             raise InputError(f"every is {every!r}; give a whole number of at least 1")
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 1e6:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from hybrid.corpus.files import (
     FoundFile,
@@ -22,14 +22,12 @@ from hybrid.corpus.files import (
     file_documents,
     reason,
 )
+from hybrid.engine.changing import Changeable
 from hybrid.engine.syncing.indexed import Indexed, Memory, indexed_files
 from hybrid.engine.syncing.plan import KEPT, Plan, SyncReport, plan_sync, planned
 from hybrid.errors import CorpusError, InputError
 from hybrid.index import check_documents
 from hybrid.types import Document, Progress
-
-if TYPE_CHECKING:
-    from hybrid.engine.index import HybridIndex
 
 PORTION = 16 << 20
 """A portion is committed when it holds so many bytes of documents, or `PORTION_DOCUMENTS`."""
@@ -41,7 +39,7 @@ FOLDERS = "folders"
 
 
 def sync_folder(
-    index: HybridIndex,
+    index: Changeable,
     folder: str | Path,
     name: str | None,
     select: Selection,
@@ -119,7 +117,7 @@ class _Run:
 
     def __init__(
         self,
-        index: HybridIndex,
+        index: Changeable,
         source: str,
         indexed: Mapping[str, Indexed],
         memory: Memory,

@@ -116,7 +116,10 @@ class FlatSegment:
     def _approximate(self) -> tuple[NDArray[np.int64], Floats]:
         """Return the eligible documents, ascending, and their float32 scores."""
         if self._column is None:
-            column = self._vectors @ self._query
+            # Both are finite and of bounded length (`LONGEST`): no product is invalid. A BLAS may say so all
+            # the same, of what stands in the parts of registers that it does not use.
+            with np.errstate(invalid="ignore"):
+                column = self._vectors @ self._query
             ordinals = self._ordinals()
             self._column = (ordinals, column if self._eligible is None else column[ordinals])
         return self._column
