@@ -62,8 +62,12 @@ def candidates_record(
 
 
 def query_stems(query: str) -> list[str]:
-    """Return how the words begin that a page marks, longest first; function words are left out."""
-    stems = {term for term in hybrid.analyzer("english").terms(query) if term}
+    """Return how the words begin that a page marks, longest first; function words are left out.
+
+    A stem's last i may stand for the y of its word ("boundari" for boundary): it is left out.
+    """
+    terms = filter(None, hybrid.analyzer("english").terms(query))
+    stems = {term.removesuffix("i") if len(term) > 3 else term for term in terms}
     return sorted(stems, key=lambda stem: (-len(stem), stem))
 
 
