@@ -49,14 +49,14 @@ def checked_id(id: str) -> str:
     return id
 
 
-def checked_k(k: int) -> int:
-    """Return a number of hits, at least 1."""
+def checked_k(k: int, name: str = "k") -> int:
+    """Return a number of hits, at least 1, as Python's own."""
     try:
         number = 0 if isinstance(k, bool) else operator.index(k)
     except TypeError:
         number = 0
     if number < 1:
-        raise InputError(f"k is {k!r}; give a whole number of at least 1")
+        raise InputError(f"{name} is {k!r}; give a whole number of at least 1")
     return number
 
 

@@ -15,10 +15,10 @@ import numpy as np
 from hybrid.branches import Branch
 from hybrid.branches.over_passages import OverPassages
 from hybrid.engine.candidates import Source, summary
-from hybrid.engine.checks import checked_list, checked_query, cleaned
+from hybrid.engine.checks import checked_k, checked_list, checked_query, cleaned
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.rerank import find
-from hybrid.errors import InputError, PipelineError
+from hybrid.errors import PipelineError
 from hybrid.fusion import Column
 from hybrid.index import Mask, Snapshot
 from hybrid.ranking import Ranking
@@ -60,8 +60,7 @@ def complete(
         InputError: a query, the depth or the filter is wrong.
         BranchError: a branch failed.
     """
-    if not isinstance(depth, int) or isinstance(depth, bool) or depth < 1:
-        raise InputError(f"depth is {depth!r}; give a whole number of at least 1")
+    depth = checked_k(depth, "depth")
     given = checked_list("queries", queries)
     index._allowed(given, depth, where)
     asked = [checked_query(query, index.pipeline) for query in given]

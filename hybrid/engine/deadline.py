@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
+from numbers import Real
 from typing import Any, TypeVar
 
 from hybrid.errors import InputError
@@ -30,11 +31,11 @@ class Deadline:
     """
 
     def __init__(self, seconds: float | None) -> None:
-        number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+        number = isinstance(seconds, Real) and not isinstance(seconds, bool)
         if seconds is not None and (not number or not 0 < seconds < math.inf):
             raise InputError(f"deadline is {seconds!r}; give a number of seconds above 0, or None")
-        self._seconds = seconds
-        self._at = math.inf if seconds is None else time.monotonic() + min(seconds, _LONGEST)
+        self._seconds = None if seconds is None else float(min(seconds, _LONGEST))
+        self._at = math.inf if self._seconds is None else time.monotonic() + self._seconds
 
     @property
     def passed(self) -> bool:

@@ -130,9 +130,10 @@ def test_in_time_nothing_changes(tmp_path):
             index.search("ant", where={"$nonsense": 1}, deadline=30)
 
 
-def test_a_deadline_may_be_as_far_off_as_one_likes(tmp_path):
+@pytest.mark.parametrize("deadline", [1e300, 10**400, np.float32(30), np.int64(30)])
+def test_a_deadline_may_be_any_number_and_as_far_off_as_one_likes(tmp_path, deadline):
     with hybrid.create(tmp_path / "i", DOCUMENTS, hybrid.Pipeline([hybrid.BM25()])) as index:
-        assert index.search("ant", deadline=1e300, strict=True).hits == index.search("ant").hits
+        assert index.search("ant", deadline=deadline, strict=True).hits == index.search("ant").hits
 
 
 @pytest.mark.parametrize("deadline", [0, -1, True, "1", float("nan"), float("inf")])

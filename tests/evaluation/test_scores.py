@@ -96,6 +96,12 @@ def test_depth_is_checked(collection, depth):
         complete(collection[0], ["w1"], depth=depth)
 
 
+def test_depth_may_be_a_number_of_numpys(collection):
+    index, queries, _ = collection
+    (found,), (same,) = (complete(index, [queries[0][1]], depth=kind(5)) for kind in (np.int64, int))
+    assert found.ids == same.ids
+
+
 @pytest.mark.parametrize(
     ("options", "what"), [({"steps": 1}, "steps is 1"), ({"normalizers": (), "rrf_k": ()}, "neither")]
 )
