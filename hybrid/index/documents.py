@@ -30,6 +30,10 @@ PREFIX = "documents"
 METADATA_DEPTH = 16
 _COLUMNS = ("ids", "titles", "texts", "metadata")
 _FIND_BLOCK = 1 << 16
+_DIGEST_BLOCK = 1 << 10
+_EMPTY = b"{}"
+"""How no metadata is stored."""
+
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _INTEGER_BITS = 1024
 
@@ -81,7 +85,8 @@ class DocumentRows:
             column.write(out, f"{prefix}/{name}")
         self.lives.write(out, prefix)
         out.add(f"{prefix}/digests", self._computed())
-        metadata.write(out, f"{prefix}/fields", (json.loads(text) for text in self.metadata))
+        records = (json.loads(text) if text != _EMPTY else {} for text in self.metadata)
+        metadata.write(out, f"{prefix}/fields", records)
 
     @classmethod
     def read(cls, segment: Segment, prefix: str) -> Self:
@@ -154,18 +159,20 @@ class DocumentRows:
         Raises:
             CorruptIndexError: it is not what was stored.
         """
-        fields = self._fields(position)
-        if self.digests is not None and self._digest(position, fields) != int(self.digests[position]):
+        id, title, text, stored = (column[position] for column in self._columns())
+        digest = None if self.digests is None else int(self.digests[position])
+        if digest is not None and digest != _digest(
+            id, title, text, stored, int(self.lives.expires[position])
+        ):
             raise CorruptIndexError(
                 f"the stored document number {position} of a segment does not match its checksum; {REMEDY}"
             )
-        id, title, text, stored = fields
         try:
             return Document(
                 id=id.decode(),
                 text=text.decode(),
                 title=title.decode(),
-                metadata=json.loads(stored) if stored != b"{}" else {},
+                metadata=json.loads(stored) if stored != _EMPTY else {},
                 expires=self.lives.expiry(position),
             )
         except ValueError as error:  # undecodable bytes or JSON
@@ -181,19 +188,21 @@ class DocumentRows:
 
     def _computed(self) -> NDArray[np.uint64]:
         """Return each document's digest, computed now."""
-        digests = (self._digest(position, self._fields(position)) for position in range(len(self)))
-        return np.fromiter(digests, np.uint64, len(self))
-
-    def _fields(self, position: int) -> list[bytes]:
-        return [column[position] for column in self._columns()]
-
-    def _digest(self, position: int, fields: Sequence[bytes]) -> int:
-        sizes = (len(fields[0]), len(fields[1]), len(fields[2]), self.lives.expires[position])
-        content = b"%d %d %d %d " % sizes + b"".join(fields)
-        return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
+        found = np.empty(len(self), np.uint64)
+        for first in range(0, len(self), _DIGEST_BLOCK):
+            block = np.arange(first, min(first + _DIGEST_BLOCK, len(self)))
+            fields = (column.many(block) for column in self._columns())
+            found[block] = [*map(_digest, *fields, self.lives.expires[block].tolist())]
+        return found
 
     def _columns(self) -> tuple[Strings, Strings, Strings, Strings]:
         return self.ids, self.titles, self.texts, self.metadata
+
+
+def _digest(id: bytes, title: bytes, text: bytes, stored: bytes, expires: int) -> int:
+    """Return a checksum of one document's fields."""
+    content = b"%d %d %d %d %b%b%b%b" % (len(id), len(title), len(text), expires, id, title, text, stored)
+    return int.from_bytes(blake2b(content, digest_size=8).digest(), "little")
 
 
 def check_documents(documents: Sequence[Document], first: int = 0) -> None:
@@ -294,6 +303,8 @@ def _check_scalar(value: object, name: str) -> None:
 
 def _canonical(value: Mapping[str, Any]) -> bytes:
     """Return metadata as JSON with sorted keys."""
+    if not value:
+        return _EMPTY
     return json.dumps(
         value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":"), default=_plain
     ).encode()
