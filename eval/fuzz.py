@@ -99,8 +99,8 @@ def main() -> None:
         about = {key: source[key] for key in ("revision", "uncommitted_changes", "date")}
         findings = int(found.pop("finding") is not None)
         kept["targets"][name] = {**found, "findings": findings, **about}
-    kept |= {"provenance": provenance(), "seconds_allowed_for_one_input": SLOW}
-    RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
+        kept |= {"provenance": source, "seconds_allowed_for_one_input": SLOW}
+        RESULTS.write_text(json.dumps(kept, indent=1) + "\n")
 
 
 if __name__ == "__main__":

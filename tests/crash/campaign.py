@@ -48,6 +48,7 @@ class Case:
     place: Path
     length: int = 8
     steps: list[Step] = field(default_factory=list)
+    checked: Counter[str] = field(default_factory=Counter)
 
     def __post_init__(self) -> None:
         os.environ["HYBRID_THREADS"] = "1"
@@ -94,8 +95,14 @@ class Case:
         )
 
     def _check(self, name: str, *, counted: bool = True) -> None:
-        count = workload.acknowledged(self.place / f"{name}.acks")
-        workload.check(self.place / name / "new" / "index", self.expected, count, counted=counted)
+        self._holds(name, workload.acknowledged(self.place / f"{name}.acks"), counted=counted)
+
+    def _holds(self, name: str, count: int, *, counted: bool = True) -> None:
+        """Check what is left after so many acknowledged changes."""
+        found = workload.check(self.place / name / "new" / "index", self.expected, count, counted=counted)
+        texts = self.expected[found].texts
+        self.checked["states"] += 1
+        self.checked["acknowledged_documents_found"] += len(texts.keys() & self.expected[count].texts.keys())
 
     def killed(self, at: int) -> None:
         """Kill before a step, and check."""
@@ -152,7 +159,7 @@ class Case:
                 disk.take(step)
         root = self._fresh("power")
         disk.crashed(root, fate, chosen)
-        workload.check(root / "new" / "index", self.expected, count)
+        self._holds("power", count)
 
     def one(self, kind: str, at: int) -> None:
         """Run one experiment; the same again for the same numbers."""
@@ -221,6 +228,7 @@ def campaign(
     counts: Counter[str] = Counter()
     names: Counter[str] = Counter()
     failures: list[dict[str, object]] = []
+    checked: Counter[str] = Counter()
     documents = used = 0
     for seed in seeds:
         if time.monotonic() > until:
@@ -241,12 +249,14 @@ def campaign(
                 case.one(kind, at)
             except Exception as error:
                 failures.append({"kind": kind, "seed": seed, "step": at, "error": repr(error)[:400]})
+        checked += case.checked
         shutil.rmtree(root)
     return {
         "histories": used,
         "documents_written": documents,
         "experiments": dict(sorted(counts.items())),
         "kills": sum(counts[kind] for kind in ("steps", "torn", "random")),
+        "checked": dict(checked),
         "steps_by_name": dict(sorted(names.items())),
         "failures": failures,
     }
