@@ -225,3 +225,15 @@ def test_deleting(store):
     assert store.similarity_search("red") == []
     assert store.max_marginal_relevance_search("red") == []
     assert store.similarity_search_with_relevance_scores("red") == []
+
+
+def test_what_is_deleted_while_documents_are_got_is_left_out(store, monkeypatch):
+    whole = hybrid.HybridIndex.get
+
+    def get(index, id):
+        if id == "b" and "b" in index:
+            index.delete(["b"])  # as somebody else would, just now
+        return whole(index, id)
+
+    monkeypatch.setattr(hybrid.HybridIndex, "get", get)
+    assert ids(store.get_by_ids(["a", "b", "c"])) == ["a", "c"]
