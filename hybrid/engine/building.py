@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain, islice
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,9 +44,12 @@ LIMITS = Limits()
 GROUP_DOCUMENTS = 8192
 GROUP_BYTES = 4 << 20
 ALONE = 2
-"""How many groups the caller's thread does by itself before others are started to help."""
+"""How many groups full of texts the caller's thread does by itself; for more, others are started to help."""
 
 MOST_HELPERS = 7
+_PEEKED = 2 * MOST_HELPERS + 2
+"""As many groups as are held anyway where all help."""
+
 ROWS_SHARE = 8
 """Sorting, transposing and writing rows takes a few times what they hold."""
 
@@ -58,6 +61,12 @@ class _Group(NamedTuple):
 
     first: int
     documents: list[Document]
+
+    @property
+    def share(self) -> float:
+        """How full of texts it is, vectors and metadata aside: those are not what others help with."""
+        characters = sum(len(document.text) for document in self.documents)
+        return max(len(self.documents) / GROUP_DOCUMENTS, characters / GROUP_BYTES)
 
 
 class _Encoded(NamedTuple):
@@ -154,12 +163,16 @@ def row_types(pipeline: Pipeline) -> dict[str, RowType]:
 
 
 def _ahead(encode: Callable[[_Group], _Encoded], groups: Iterator[_Group], alone: int) -> Generator[_Encoded]:
-    """Yield encoded groups in order; if there are more than ``alone``, on all processors.
+    """Yield encoded groups in order; if their texts fill more than ``alone``, on all processors.
 
     Then the helpers begin before the first group is handed out: a model may take long with it.
     """
-    few = list(islice(groups, alone + 1))
-    if len(few) <= alone:
+    few: list[_Group] = []
+    for group in groups:
+        few.append(group)
+        if sum(each.share for each in few) > alone or len(few) > _PEEKED:
+            break
+    else:
         yield from map(encode, few)
         return
     helpers = min(thread_count() - 1, MOST_HELPERS)

@@ -55,6 +55,19 @@ def test_the_same_bytes_for_any_number_of_processes_and_any_memory(tmp_path, mon
         assert bool(started) == (threads > 1)
 
 
+@pytest.mark.parametrize(("bytes", "helped"), [(1 << 16, False), (1 << 15, True)])
+def test_processes_are_started_for_texts_only(tmp_path, monkeypatch, bytes, helped):
+    """Vectors and metadata make more groups, and no more work for others."""
+    started, groups = [], []
+    start, share = Workers.start, building._Group.share.fget
+    monkeypatch.setattr(Workers, "start", lambda self: started.append(self) or start(self))
+    monkeypatch.setattr(building._Group, "share", property(lambda self: groups.append(self) or share(self)))
+    monkeypatch.setattr(building, "GROUP_BYTES", bytes)
+    build(tmp_path / "index", monkeypatch, collection(), threads=2, alone=1)
+    assert len(set(map(id, groups))) > 1
+    assert bool(started) == helped
+
+
 def test_memory_cuts_segments_that_are_merged_in_the_end(tmp_path, monkeypatch):
     added, stages = [], []
     monkeypatch.setattr(building, "GROUP_DOCUMENTS", 10)
