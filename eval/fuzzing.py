@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 
 def _analyzers(folder: Path) -> Callable[[Any], None]:
@@ -82,7 +83,9 @@ def _value(data: Any, depth: int) -> Any:
         return data.ConsumeUnicodeNoSurrogates(5)
     if kind == 4:
         return [_value(data, depth + 1) for _ in range(data.ConsumeIntInRange(0, 3))]
-    return {data.PickValueInList(keys): _value(data, depth + 1) for _ in range(data.ConsumeIntInRange(0, 3))}
+    return {
+        data.PickValueInList([*keys]): _value(data, depth + 1) for _ in range(data.ConsumeIntInRange(0, 3))
+    }
 
 
 def _jsonl(folder: Path) -> Callable[[Any], None]:
@@ -410,9 +413,9 @@ def _http(folder: Path) -> Callable[[Any], None]:
         method = ("POST", "GET", "PUT", "DELETE")[data.ConsumeIntInRange(0, 3)]
         path = f"/indexes/index/{routes[data.ConsumeIntInRange(0, len(routes) - 1)]}"
         if data.ConsumeBool():
-            path += "?" + data.ConsumeString(30)
+            path += "?" + quote(data.ConsumeUnicodeNoSurrogates(30), safe="=&%+;")
         body: Any = {
-            data.PickValueInList(known): _value(data, 2) for _ in range(data.ConsumeIntInRange(0, 4))
+            data.PickValueInList([*known]): _value(data, 2) for _ in range(data.ConsumeIntInRange(0, 4))
         }
         if path.endswith(("search", "explain", "candidates")):
             body.setdefault("query", "common")

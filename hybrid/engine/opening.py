@@ -11,7 +11,7 @@ from hybrid.engine.building import LIMITS, MEMORY
 from hybrid.engine.encoders import EncoderSet
 from hybrid.engine.index import HybridIndex
 from hybrid.engine.limits import Limits
-from hybrid.errors import FingerprintError, InputError, PipelineError
+from hybrid.errors import CorruptIndexError, FingerprintError, InputError, PipelineError
 from hybrid.index import MergePolicy, Store
 from hybrid.pipeline import Pipeline, from_stored, to_dict
 from hybrid.types import Document, Encoder, Progress, Reranker
@@ -105,7 +105,7 @@ def open(
     chosen_cache = choose_cache(cache)
     store = Store.open(path, mode=mode, verify=verify)
     try:
-        settings = store.settings
+        settings = _checked_settings(store.settings)
         stored = from_stored(settings["pipeline"])
         chosen = _checked_pipeline(pipeline if pipeline is not None else stored)
         _check_branches(chosen, settings["branches"], writing=mode == "w")
@@ -118,6 +118,21 @@ def open(
         store.close()
         raise
     return HybridIndex(store, chosen, encoder_set, rerankers or {}, merging, limits)
+
+
+def _checked_settings(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Refuse settings that no release writes."""
+    tables = {name: settings.get(name) for name in ("pipeline", "branches", "encoders")}
+    branches = tables["branches"]
+    if isinstance(branches, Mapping):
+        tables |= {f"branches.{name}": branch for name, branch in branches.items()}
+    for name, table in tables.items():
+        if not isinstance(table, Mapping):
+            raise CorruptIndexError(
+                f"the catalogue's setting {name!r} is {table!r}, where a table is needed; restore the index "
+                "from a copy"
+            )
+    return settings
 
 
 def _checked_pipeline(pipeline: Pipeline) -> Pipeline:

@@ -304,6 +304,8 @@ def _translated(path: Path) -> Iterator[None]:
         if isinstance(error, sqlite3.DatabaseError) and damaged:
             raise _corrupt(path, str(error)) from error
         raise StorageError(f"cannot use {path}: {error}{_reason(path)}") from error
+    except UnicodeDecodeError as error:  # SQLite's message repeats what is damaged
+        raise _corrupt(path, f"it has text that is not UTF-8 ({error})") from error
 
 
 def _reason(path: Path) -> str:

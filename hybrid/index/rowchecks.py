@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hybrid.index.segment import Segment
 from hybrid.index.sparse.postings import Postings
+from hybrid.index.strings import Strings
 from hybrid.kernels.blocks import WIDTH
 
 _RUN = 1 << 20
@@ -53,6 +54,8 @@ def _postings(postings: Postings, rows: int) -> Iterator[str]:
         yield "it has other postings than its terms say"
     elif int((postings.sizes.astype(np.int64) + 1).sum()) != entries:
         yield "its blocks hold other postings than there are"
+    elif not _spelled(postings.vocabulary):
+        yield "its terms are not UTF-8"
     else:
         yield from _added_up(postings, rows)
 
@@ -80,6 +83,20 @@ def _added_up(postings: Postings, rows: int) -> Iterator[str]:
         first = last
     if not postings.learned and (found != postings.lengths.sum(axis=0, dtype=np.int64)).any():
         yield "the counts of its terms do not add up to the documents' lengths"
+
+
+def _spelled(terms: Strings) -> bool:
+    """Return whether every term can be decoded: all bytes can, and none begins inside a character."""
+    if not _ascends(terms.offsets, len(terms)) or int(terms.offsets[-1]) != len(terms.data):
+        return False
+    starts = terms.offsets[:-1]
+    if ((terms.data[starts[starts < len(terms.data)]] & 0xC0) == 0x80).any():
+        return False
+    try:
+        terms.data.tobytes().decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _ascends(bounds: NDArray[np.int64], groups: int) -> bool:

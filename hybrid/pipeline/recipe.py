@@ -160,7 +160,13 @@ def from_dict(table: Mapping[str, Any]) -> Pipeline:
 
 
 def from_stored(table: Mapping[str, Any]) -> Pipeline:
-    """Return the pipeline that an index keeps; those that say nothing of passages were built without."""
+    """Return the pipeline that an index keeps; those that say nothing of passages were built without.
+
+    Raises:
+        PipelineError: it is none.
+    """
+    if not isinstance(table, Mapping):
+        raise PipelineError(f"the index's pipeline is {table!r}; a table is needed")
     return from_dict({"passages": False, **table})
 
 

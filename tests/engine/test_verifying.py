@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import shutil
@@ -308,6 +309,38 @@ def test_files_with_right_checksums_and_any_content_are_judged(pristine, tmp_pat
         reseal(path, file, {name: mutated(segment[name], chosen)})
         named += not hybrid.verify(path, deep=seed % 2 == 0).ok
     assert named > 30
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("pipeline", 7),
+        ("pipeline", {"bm25": 7}),
+        ("branches", None),
+        ("branches", {"bm25": 7}),
+        ("encoders", []),
+    ],
+)
+def test_settings_that_no_release_writes_are_refused(path, name, value):
+    from hybrid.index.catalog import CATALOG, read_catalog, write_catalog
+
+    state = read_catalog(path / CATALOG)
+    (path / CATALOG).unlink()
+    settings = {**state.settings, name: value}
+    write_catalog(path / CATALOG, None, dataclasses.replace(state, settings=settings))
+    with pytest.raises((hybrid.CorruptIndexError, hybrid.PipelineError)):
+        hybrid.open(path)
+
+
+def test_terms_that_are_not_text_are_named(path):
+    for file in (path / "segments").iterdir():
+        segment = Segment.open(file)
+        for name in ("data", "offsets"):
+            array = np.array(segment[f"bm25/vocabulary.{name}"])
+            array[len(array) // 2] = 0xFF if name == "data" else array[-1] + 9
+            copied = shutil.copytree(path, path.with_name(f"{file.stem}-{name}"))
+            reseal(copied, copied / "segments" / file.name, {f"bm25/vocabulary.{name}": array})
+            assert "its terms are not UTF-8" in str(hybrid.verify(copied))
 
 
 def reseal(path, file, changes):

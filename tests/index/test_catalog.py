@@ -161,6 +161,15 @@ def test_a_truncated_catalogue_is_corruption(path):
             read_catalog(path)
 
 
+def test_a_schema_that_is_not_text_is_corruption(path):
+    """SQLite's message repeats it, and Python cannot read the message."""
+    good = path.read_bytes()
+    assert b"CREATE TABLE head" in good
+    path.write_bytes(good.replace(b"CREATE TABLE head", b"CREATE \xffABLE head"))
+    with pytest.raises(CorruptIndexError, match="not UTF-8"):
+        read_catalog(path)
+
+
 def test_a_folder_that_cannot_be_written_can_be_read(path, monkeypatch):
     real = sqlite3.connect
 
