@@ -51,24 +51,28 @@ def inside(name: str, folder: Path, options: list[str]) -> None:
 
 def fuzz(name: str, seconds: int) -> dict[str, Any]:
     """Fuzz one target; an input that failed is tried once more, as the machine may have stood still."""
-    executions, ends = 0, time.monotonic() + seconds
+    executions, began = 0, time.monotonic()
+
+    def told(finding: str | None) -> dict[str, Any]:
+        spent = round(time.monotonic() - began)
+        return {"executions": executions, "seconds": spent, "finding": finding}
+
     with tempfile.TemporaryDirectory() as kept:
         (inputs := Path(kept) / "inputs").mkdir()
-        while (left := int(ends - time.monotonic())) > 0:
+        while (left := int(began + seconds - time.monotonic())) > 0:
             done = _run(name, Path(kept), [f"-max_total_time={left}", str(inputs)])
             counts = re.findall(r"stat::number_of_executed_units: (\d+)|Done (\d+) runs", done.stderr)
             executions += max((int(a or b) for a, b in counts), default=0)
             failed = [path for path in Path(kept).glob("*-*") if path.is_file()]
             if done.returncode and not failed:
-                return {"executions": executions, "seconds": seconds, "finding": done.stderr[-3000:]}
+                return told(f"{done.stdout[-3000:]}{done.stderr[-1000:]}")
             for path in failed:
                 again = _run(name, Path(kept), [str(path)])
-                if again.returncode:
+                if again.returncode:  # atheris prints exceptions on standard output
                     content = base64.b64encode(path.read_bytes()).decode()
-                    finding = f"{again.stderr[-3000:]}\ninput: {content}"
-                    return {"executions": executions, "seconds": seconds, "finding": finding}
+                    return told(f"{again.stdout[-3000:]}{again.stderr[-1000:]}\ninput: {content}")
                 path.unlink()
-    return {"executions": executions, "seconds": seconds, "finding": None}
+    return told(None)
 
 
 def _run(name: str, kept: Path, options: list[str]) -> subprocess.CompletedProcess[str]:
