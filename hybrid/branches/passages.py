@@ -29,9 +29,10 @@ class Passages:
     ``cut``: "all" cuts every document, for every branch. "long" cuts only documents that are longer than a
     model reads at once, and only for branches with such a model: other branches, and models that do not say
     how they count, see documents whole, and so is a document that brings a ready-made vector. "none" cuts
-    nothing. ``context``: what a passage of a hit is shown with: so many of its neighbours on each side, or
-    the "part" that `hybrid.Nested` cut it from. ``best``, ``aggregate`` and ``context`` may be changed on a
-    built index.
+    nothing. ``opening``: whether as much as the model reads of a document's start is one of its passages, too
+    (its parts alone may say too little). ``context``: what a passage of a hit is shown with: so many of its
+    neighbours on each side, or the "part" that `hybrid.Nested` cut it from. ``best``, ``aggregate`` and
+    ``context`` may be changed on a built index.
     """
 
     chunker: Chunker = field(default_factory=Recursive)
@@ -40,6 +41,7 @@ class Passages:
     words: int = 200
     cut: Extent = "all"
     context: int | Literal["part"] = 0
+    opening: bool = False
 
     def __post_init__(self) -> None:
         if not hasattr(self.chunker, "passages") or isinstance(self.chunker, type):
@@ -57,12 +59,17 @@ class Passages:
             raise PipelineError(
                 f"context is {self.context!r}; give a number of neighbours, at least 0, or 'part'"
             )
+        if not isinstance(self.opening, bool):
+            raise PipelineError(f"opening is {self.opening!r}; give True or False")
         if self.cut not in get_args(Extent):
             raise PipelineError(f"cut is {self.cut!r}; accepted: {', '.join(get_args(Extent))}")
 
     def stored(self) -> dict[str, Any]:
         """Return what the stored passages depend on."""
-        return {"passages": repr(self.chunker), "words": self.words, **_unless_all(self.cut)}
+        more: dict[str, Any] = {} if self.cut == "all" else {"cut": self.cut}
+        if self.opening:
+            more["opening"] = True
+        return {"passages": repr(self.chunker), "words": self.words, **more}
 
     def combined(self, scores: Floats, bounds: NDArray[np.int64]) -> Floats:
         """Return documents' scores, float32; those of document i's passages are from bounds[i], one at least.
@@ -92,9 +99,8 @@ class Passages:
         return score * self.best if self.aggregate == "sum" and score < 0 else score
 
 
-def _unless_all(cut: Extent) -> dict[str, str]:
-    return {} if cut == "all" else {"cut": cut}
+LONG = Passages(best=2, cut="long", opening=True)
+"""What a pipeline does unless it says otherwise: nothing that a model would lose the end of stays whole.
 
-
-LONG = Passages(cut="long")
-"""What a pipeline does unless it says otherwise: nothing that a model would lose the end of stays whole."""
+That the opening is a passage, and the best two count, was chosen on training questions (`eval/passages.py`).
+"""

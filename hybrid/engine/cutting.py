@@ -59,7 +59,8 @@ class Cutter:
         if self.units is None or self._stays_whole(document, self.units):
             yield document, Passage(0, len(document.text))
             return
-        for title, passage in titled_passages(document, self.passages.chunker, self.units):
+        how = self.passages
+        for title, passage in titled_passages(document, how.chunker, self.units, opening=how.opening):
             yield Document(document.id, passage.of(document.text), title), passage
 
     def _stays_whole(self, document: Document, units: Units) -> bool:

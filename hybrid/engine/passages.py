@@ -26,7 +26,8 @@ def best_passages(
     lowest score that the branch could give to the best that it gives to any of these passages, and weighted
     as the fusion weights it. (A fusion's own normaliser maps documents' scores, and would be at odds with
     passages'.) Where branches cut differently, a passage that overlaps a better one of another branch is left
-    out. Of documents that are whole because only long ones are cut there is none.
+    out, and so is one that is part of a better one, or has it as a part. Of documents that are whole because
+    only long ones are cut there is none.
     """
     candidates: dict[int, list[_Candidate]] = {}
     for scorer, scores in _scored(sources, fusion, docnums):
@@ -75,12 +76,20 @@ def _chosen(candidates: Sequence[_Candidate], text: str, most: int) -> Iterator[
     taken: list[tuple[PassageSnapshot, int, int]] = []
     for score, passages, number, context in sorted(candidates, key=lambda each: -each.score):
         start, end, headings = passages.span(number)
-        if any(other is not passages and start < b and a < end for other, a, b in taken):
+        if any(_repeats((start, end), (a, b), other is passages) for other, a, b in taken):
             continue
         taken.append((passages, start, end))
         yield PassageHit(text[start:end], start, end, headings, score, passages.around(number, context))
         if len(taken) == most:
             return
+
+
+def _repeats(span: tuple[int, int], better: tuple[int, int], same_cut: bool) -> bool:
+    """Whether a passage says again what a better one says; passages of one cut may overlap."""
+    (start, end), (a, b) = span, better
+    if same_cut:
+        return (a <= start and end <= b) or (start <= a and b <= end)
+    return start < b and a < end
 
 
 def _scored(

@@ -30,6 +30,9 @@ _ROWS = 1024
 _LOOK = 64
 """How many rows are looked at together: most of them hold nothing."""
 
+_LEAST = -float(np.finfo(np.float64).max)
+"""What every eligible row reaches, and no other."""
+
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def collect(
@@ -61,18 +64,19 @@ def collect(
     rows, lows, highs = np.empty(_FIRST, np.int64), np.empty(_FIRST), np.empty(_FIRST)
     count = 0
     best = np.full(k, -np.inf)
-    needed = floor[0]
+    needed = max(floor[0], _LEAST)
     room, low, high = np.empty(_ROWS, np.int32), np.empty(_ROWS), np.empty(_ROWS)
     for first in range(start, stop, _ROWS):
         last = min(first + _ROWS, stop)
-        floor[0] = needed = max(floor[0], needed, best[0])
+        floor[0] = max(floor[0], best[0])
+        needed = max(floor[0], needed)
         _bound(codes, bounds, eligible, query, factor, weights, sums, known, first, last, room, low, high)
         for near in range(0, last - first, _LOOK):
             end = min(near + _LOOK, last - first)
             if _reaching(high, near, end, needed) == 0:
                 continue
             for n in range(near, end):
-                if high[n] < needed or high[n] == -np.inf:
+                if high[n] < needed:
                     continue
                 if count == len(rows):
                     count = _keep(rows, lows, highs, count, needed)
@@ -83,7 +87,7 @@ def collect(
                 if low[n] > best[0]:
                     _replace_least(best, low[n])
                     needed = max(needed, best[0])
-    floor[0] = needed = max(floor[0], needed)
+    floor[0] = max(floor[0], best[0])
     count = _keep(rows, lows, highs, count, needed)
     return rows[:count].copy(), lows[:count].copy(), highs[:count].copy()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -96,7 +98,19 @@ HOWS = [
     Passages(Recursive()),
     Passages(Recursive(3), best=2),
     Passages(Sentences(2, 1), best=3, aggregate="sum"),
+    Passages(Sentences(1, 0, size=3), best=2, opening=True),
 ]
+
+
+def parts_of(document, how):
+    """Return a document's passages as documents, the opening put together by hand."""
+    parts = list(hybrid.split([document], how.chunker, Joint.units))
+    words = [word.start() for word in re.finditer(r"\S+", document.text)]
+    room = MOST - len(document.title.split())
+    end = words[room] if len(words) > room else len(document.text)
+    if how.opening and end > len(parts[0].text):
+        parts.append(replace(document, id=f"{document.id}#opening", text=document.text[:end]))
+    return parts
 
 
 @pytest.mark.parametrize("how", HOWS, ids=repr)
@@ -108,7 +122,7 @@ def test_documents_score_what_their_passages_score(tmp_path, how, where):
         index.add(documents[25:])
         index.delete(["d03", "d30"])
         live = [d for d in documents if d.id not in ("d03", "d30")]
-        flat = hybrid.split(live, how.chunker, Joint.units)
+        flat = [part for d in live for part in parts_of(d, how)]
         single = Pipeline(pipeline(None).branches)
         with created(tmp_path / "flat", flat, single) as passages:
             for query in ("ant bee", "fox", "dog dog hen elk"):
@@ -118,7 +132,7 @@ def test_documents_score_what_their_passages_score(tmp_path, how, where):
                     by_parent = {}
                     for id, score in zip(parts.ids, parts.scores.tolist(), strict=True):
                         by_parent.setdefault(id.split("#")[0], []).append(score)
-                    sizes = {d.id: len(list(hybrid.split([d], how.chunker, Joint.units))) for d in live}
+                    sizes = {d.id: len(parts_of(d, how)) for d in live}
                     expected = {}
                     for id, scores in by_parent.items():
                         top = sorted([*scores, *[0.0] * (sizes[id] - len(scores))], reverse=True)[: how.best]
@@ -153,6 +167,25 @@ def test_every_history_gives_what_a_fresh_build_gives(tmp_path, how):
                         (h.id, h.score, h.scores, h.passages) for h in other
                     ]
                     assert one.exact
+
+
+def test_a_hit_shows_its_opening_or_parts_of_it(tmp_path):
+    """Never both: they say the same."""
+    long = Document("a", "Ant bee. Cat dog. Elk fox gnu. Hen hen.", "Bee")
+    how = Passages(Sentences(1, 0), best=2, words=6, opening=True)
+    with created(tmp_path / "i", [long], Pipeline([BM25(analyzer="simple")], passages=how)) as index:
+        shown = {
+            query: [p.text for p in index.search(query)[0].passages]
+            for query in ("dog", "ant bee cat dog", "hen")
+        }
+        terms = index.explain("ant bee", "a").branches[0].terms
+    opening = "Ant bee. Cat dog. Elk "
+    assert shown["dog"][0] == "Cat dog. "
+    assert opening not in shown["dog"]
+    assert shown["ant bee cat dog"][0] == opening
+    assert set(shown["ant bee cat dog"]) == {opening, "Elk fox gnu. ", "Hen hen."}
+    assert shown["hen"][0] == "Hen hen."
+    assert [term.term for term in terms] == ["ant", "bee"]
 
 
 def test_hits_show_their_passages(tmp_path):

@@ -82,11 +82,12 @@ depth = 100
 max_depth = 1000
 
 [passages]
-best = 1
+best = 2
 aggregate = "mean"
 words = 200
 cut = "long"
 context = 0
+opening = true
 
 [passages.chunker]
 type = "recursive"
@@ -159,11 +160,12 @@ def test_plain_values() -> None:
         "depth": 100,
         "passages": {
             "chunker": {"type": "recursive", "overlap": 0},
-            "best": 1,
+            "best": 2,
             "aggregate": "mean",
             "words": 200,
             "cut": "long",
             "context": 0,
+            "opening": True,
         },
     }
 

@@ -47,8 +47,9 @@ def _pooled(vectors: Floats, factor: int) -> Floats:
 def clusters(units: NDArray[np.float64], wanted: int) -> NDArray[np.int64]:
     """Return each row's cluster: int64, shape (n,), numbered by their first rows."""
     from scipy.cluster.hierarchy import fcluster, linkage
+    from scipy.spatial.distance import pdist
 
-    labels = fcluster(linkage(units, "ward"), wanted, "maxclust")
+    labels = fcluster(linkage(pdist(units), "ward"), wanted, "maxclust")
     _, first, owner = np.unique(labels, return_index=True, return_inverse=True)
     rank = np.empty(len(first), np.int64)
     rank[np.argsort(first)] = np.arange(len(first))

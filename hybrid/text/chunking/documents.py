@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from hybrid.errors import DocumentError, PipelineError
-from hybrid.text.chunking.chunkers import Chunker, Headings
+from hybrid.text.chunking.chunkers import Chunker, Fixed, Headings
 from hybrid.text.chunking.code import Code
 from hybrid.text.chunking.passage import Passage
 from hybrid.text.chunking.units import Units
@@ -15,6 +15,8 @@ from hybrid.types import Document
 _BETWEEN = " › "
 _HEADINGS = 8
 """Of so many units one is left for headings."""
+_UNIT = 8
+"""More characters than most units have."""
 
 
 def split(
@@ -72,8 +74,12 @@ def split(
             )
 
 
-def titled_passages(document: Document, chunker: Chunker, units: Units) -> list[tuple[str, Passage]]:
+def titled_passages(
+    document: Document, chunker: Chunker, units: Units, *, opening: bool = False
+) -> list[tuple[str, Passage]]:
     """Return a document's passages that have content, or else its first, with their titles; see `split`.
+
+    ``opening``: whether the longest that can stand at the start of the document comes first, in addition.
 
     Raises:
         PipelineError: the chunker asks for more than ``units`` allows.
@@ -89,6 +95,8 @@ def titled_passages(document: Document, chunker: Chunker, units: Units) -> list[
     named = _cut(document.title, units, units.most // 2)
     room = _Room(units, named, chunker)
     passages = chunker.passages(document.text, room) or [Passage(0, 0)]
+    if opening and (first := _opening(document.text, room, passages[0])):
+        passages = [first, *passages]
     full = [passage for passage in passages if passage.of(document.text).strip()] or passages[:1]
     return [(_title(named, passage, document.text, units), passage) for passage in full]
 
@@ -102,6 +110,16 @@ class _Room:
         before = units.count(f"{title} ") - units.count("") if title else 0
         headings = units.most // _HEADINGS if isinstance(chunker, Headings | Code) else 0
         self.most = max(1, units.most - before - headings)
+
+
+def _opening(text: str, units: Units, first: Passage) -> Passage | None:
+    """Return the longest passage at the start of a text, if it is longer than the first one."""
+    length = _UNIT * units.most
+    while True:  # of a long text no more is looked at than is needed
+        found = Fixed().passages(text[:length], units)
+        if len(found) > 1 or length >= len(text):
+            return found[0] if found and found[0].end > first.end else None
+        length *= 2
 
 
 def _title(title: str, passage: Passage, text: str, units: Units) -> str:

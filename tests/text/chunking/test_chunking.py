@@ -17,11 +17,13 @@ from hybrid.text.chunking import (
     Fixed,
     Headings,
     Nested,
+    Passage,
     Recursive,
     Semantic,
     Sentences,
     Words,
     split,
+    titled_passages,
 )
 from hybrid.text.chunking.headings import html_headings, markdown_headings
 
@@ -217,6 +219,36 @@ def test_title_and_text_are_within_the_window(tokens):
             assert len(passages) > 5
             for passage in passages:
                 assert tokens.count(passage.content) <= tokens.most
+
+
+def test_the_opening_comes_first_where_it_is_longer():
+    document = Document("a", "One two. Three four. Five six.", "T")
+
+    def found(chunker, most=5):
+        return [p.of(document.text) for _, p in titled_passages(document, chunker, Words(most), opening=True)]
+
+    parts = ["One two. ", "Three four. ", "Five six."]
+    assert found(Sentences(1, 0)) == ["One two. Three four. ", *parts]
+    assert found(Sentences(1, 0), 4) == ["One two. Three ", *parts]
+    assert found(Sentences(1, 0), 40) == [document.text, *parts]
+    assert found(Recursive(), 40) == [document.text]
+    assert found(Fixed(), 4) == ["One two. Three ", "four. Five six."]
+    assert titled_passages(Document("b"), Recursive(), Words(4), opening=True) == [("", Passage(0, 0))]
+
+
+@given(text=TEXTS, title=st.sampled_from(["", "Ab", "Word word word"]), most=st.integers(6, 60))
+def test_the_opening_is_as_long_as_can_be(text, title, most):
+    units = Letters()
+    units.most = most
+    document = Document("a", text, title)
+    (_, first), *rest = titled_passages(document, Sentences(1, 0), units, opening=True)
+    parts = [p for _, p in titled_passages(document, Sentences(1, 0), units)]
+    if [p for _, p in rest] == parts:
+        whole, *_ = titled_passages(document, Fixed(), units)
+        assert (first.start, first.end) == (whole[1].start, whole[1].end) or not whole[1].of(text).strip()
+        assert first.end > parts[0].end or parts[0].start > 0
+    else:
+        assert [first, *(p for _, p in rest)] == parts
 
 
 def test_an_index_of_passages_truncates_nothing(tmp_path):
