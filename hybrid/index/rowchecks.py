@@ -52,6 +52,8 @@ def _postings(postings: Postings, rows: int) -> Iterator[str]:
         or postings.values.shape[1] != entries
     ):
         yield "it has other postings than its terms say"
+    elif len(postings.peaks) != terms * postings.learned:
+        yield "it has other greatest weights than terms"
     elif int((postings.sizes.astype(np.int64) + 1).sum()) != entries:
         yield "its blocks hold other postings than there are"
     elif not _spelled(postings.vocabulary):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import hybrid
@@ -217,8 +217,17 @@ def test_every_branch(history, policy, asked):
     check(history, policy, EVERY_BRANCH, asked)
 
 
+NOTHING: Any = ("", {"dense": [0, 0, 0], "sparse": {}, "multivector": [[0, 0, 0]]}, None)
+ONE_TERM: Any = ("", {**NOTHING[1], "sparse": {"ant": 0.5}}, None)
+
+
 @examples(15)
 @given(changes, policies, questions)
+@example(
+    [("put", [(0, NOTHING), (2, ONE_TERM)]), ("put", [(1, NOTHING)])],
+    hybrid.MergePolicy(factor=2),
+    ONE_TERM[:2],
+)
 def test_every_way_to_keep_and_to_search(history, policy, asked):
     check(history, policy, OTHER_WAYS, asked)
 

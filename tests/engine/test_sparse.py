@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 
@@ -138,3 +139,20 @@ def test_a_recipe_and_a_corpus_file(tmp_path):
     corpus.write_text(json.dumps({"_id": "a", "text": "x", "vectors": {"splade": {"x": 0.5}}}) + "\n")
     with hybrid.create(tmp_path / "index", hybrid.read(corpus), pipeline) as index:
         assert index.get("a").vectors == {"splade": {"x": 0.5}}
+
+
+@pytest.mark.parametrize("storage", ["float16", "float8"])
+def test_documents_without_terms_take_none_from_others(tmp_path, storage):
+    """Whichever segments are merged, and where all of one's documents have none."""
+    pipeline = hybrid.Pipeline([hybrid.Sparse(storage=storage)])
+    for number, order in enumerate(itertools.permutations(["b none", "c none", "a half"])):
+        path = tmp_path / str(number)
+        with hybrid.create(path, [], pipeline, merging=hybrid.MergePolicy(factor=2)) as index:
+            for name in order:
+                id, kind = name.split()
+                index.add([document(id, {"ant": 0.5} if kind == "half" else {})])
+            for _ in range(2):
+                assert search(index, {"ant": 2.0}) == [("a", 1.0)]
+                assert index.get("a").vectors == {"sparse": {"ant": 0.5}}
+                assert not index.verify(deep=True).findings
+                index.optimize()

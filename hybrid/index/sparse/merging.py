@@ -31,7 +31,7 @@ def merge_postings(
     highest = max(float(part.values.max(initial=0)) for part in parts)
     dtype = np.float16 if parts[0].learned else np.uint32
     moved = np.split(places, np.cumsum(sizes)[:-1])
-    bits = max(part.bits for part in parts) if parts[0].learned else 16
+    bits = max(part.bits for part in parts)
     with PostingsWriter(out, prefix, np.ascontiguousarray(lengths), dtype, highest, bits) as writer:
         for terms, spans in _pieces(parts):
             writer.add(*_merged(terms, spans, parts, moved, len(order)))

@@ -38,7 +38,8 @@ class Postings:
     """The postings of a segment, sharing its memory; see `hybrid.kernels.blocks` for the layout.
 
     ``values``: shape (F, postings), counts, or if ``learned`` the bits of float16 weights, or uint8 codes.
-    ``lengths``: int32, shape (F, documents). ``totals``: int64, shape (F,), the sums of the lengths.
+    ``lengths``: int32, shape (F, documents), of learned weights (0, documents). ``totals``: int64, shape
+    (F,), the sums of the lengths.
     ``reference``: float64, shape (2,), what the levels of counts were made with: the average and the
     greatest length, fields together. ``peaks``: float32, the greatest weight of each term, which is
     what levels of learned weights are relative to; empty for counts.
@@ -64,7 +65,7 @@ class Postings:
         names = (*_COLUMNS, "values", "peaks")
         arrays: dict[str, Any] = {name: segment[f"{prefix}/postings.{name}"] for name in names}
         arrays |= {name: segment[f"{prefix}/{name}"] for name in ("lengths", "totals", "reference")}
-        learned = arrays["values"].dtype.kind == "f" or len(arrays["peaks"]) > 0
+        learned = not len(arrays["lengths"])  # learned weights have none, also where there are no postings
         if arrays["values"].dtype.kind == "f":
             arrays["values"] = arrays["values"].view(np.uint16)
         return cls(Strings.read(segment, f"{prefix}/vocabulary"), learned=learned, **arrays)
