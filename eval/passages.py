@@ -86,7 +86,7 @@ def main() -> None:
             difference = values[way] - whole
             results[name][way]["against whole"] = {
                 "difference": round(float(difference.mean()), 4),
-                "p": round(evaluation.randomisation_test(difference), 3),
+                "p": round(evaluation.randomisation_test(difference), 4),
             }
         print(name, json.dumps(results[name], indent=2), flush=True)
         ordered = {key: results[key] for key in CHUNKERS if key in results}

@@ -108,7 +108,7 @@ def parts_of(document, how):
     words = [word.start() for word in re.finditer(r"\S+", document.text)]
     room = MOST - len(document.title.split())
     end = words[room] if len(words) > room else len(document.text)
-    if how.opening and end > len(parts[0].text):
+    if how.opening and len(parts) > 1:
         parts.append(replace(document, id=f"{document.id}#opening", text=document.text[:end]))
     return parts
 

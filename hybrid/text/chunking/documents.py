@@ -79,7 +79,8 @@ def titled_passages(
 ) -> list[tuple[str, Passage]]:
     """Return a document's passages that have content, or else its first, with their titles; see `split`.
 
-    ``opening``: whether the longest that can stand at the start of the document comes first, in addition.
+    ``opening``: whether, where there are several, as much as there is room for of the document's start comes
+    first, besides what stands there anyway.
 
     Raises:
         PipelineError: the chunker asks for more than ``units`` allows.
@@ -95,8 +96,8 @@ def titled_passages(
     named = _cut(document.title, units, units.most // 2)
     room = _Room(units, named, chunker)
     passages = chunker.passages(document.text, room) or [Passage(0, 0)]
-    if opening and (first := _opening(document.text, room, passages[0])):
-        passages = [first, *passages]
+    if opening and len(passages) > 1:
+        passages = [_opening(document.text, room), *passages]
     full = [passage for passage in passages if passage.of(document.text).strip()] or passages[:1]
     return [(_title(named, passage, document.text, units), passage) for passage in full]
 
@@ -112,13 +113,13 @@ class _Room:
         self.most = max(1, units.most - before - headings)
 
 
-def _opening(text: str, units: Units, first: Passage) -> Passage | None:
-    """Return the longest passage at the start of a text, if it is longer than the first one."""
+def _opening(text: str, units: Units) -> Passage:
+    """Return the longest passage at the start of a text that is not empty."""
     length = _UNIT * units.most
     while True:  # of a long text no more is looked at than is needed
         found = Fixed().passages(text[:length], units)
         if len(found) > 1 or length >= len(text):
-            return found[0] if found and found[0].end > first.end else None
+            return found[0]
         length *= 2
 
 
