@@ -36,8 +36,9 @@ class Pipeline:
 
     ``passages`` says how documents are cut; branches then compare passages and rank documents. The default
     cuts those that are longer than a model reads at once, for the branches with that model, so that nothing
-    is lost; None cuts nothing. A branch with ``passages`` of its own follows those instead: one index may so
-    be searched by documents, passages and sentences, fused.
+    is lost, and adds what the model reads of their start; the best two passages count. None cuts nothing.
+    A branch with ``passages`` of its own follows those instead: one index may so be searched by documents,
+    passages and sentences, fused.
 
     ``rewrite`` lets a language model reword queries before branches see them (`hybrid.HyDE`,
     `hybrid.MultiQuery`); where it fails, or takes more than half of a deadline, the query is
