@@ -84,6 +84,7 @@ PASSAGES = hybrid.Pipeline(
         hybrid.BM25(analyzer="simple"),
         hybrid.BM25(analyzer="simple", name="fine", passages=hybrid.Passages(hybrid.Recursive(2), best=2)),
         hybrid.Dense("m"),
+        hybrid.Dense("m", name="opened", passages=hybrid.Passages(hybrid.Recursive(3), best=2, opening=True)),
         hybrid.Sparse("m"),
         hybrid.Multivector("m"),
     ],
