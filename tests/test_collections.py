@@ -61,9 +61,9 @@ def test_long_documents_are_cut_and_do_no_worse(data_dir, tmp_path):
     with hybrid.open(index) as opened:
         stats = opened.stats()
     assert stats.truncated == {"dense": 0}
-    assert stats.branches["dense"]["passages"] >= 1400 + 350
-    assert measure(index, folder, tmp_path, "--branches", "dense") >= 0.3736 - 0.005
-    assert measure(index, folder, tmp_path) >= 0.4125 - 0.0075
+    assert stats.branches["dense"]["passages"] >= 1400 + 2 * 350  # two parts at least, and an opening
+    assert measure(index, folder, tmp_path, "--branches", "dense") >= 0.3736
+    assert measure(index, folder, tmp_path) >= 0.4125 - 0.002
 
 
 def test_chinese_needs_its_analyzer(data_dir, tmp_path):
