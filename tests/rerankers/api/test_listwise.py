@@ -243,7 +243,7 @@ def test_what_is_no_completion_is_refused(api, reranker, change):
 
 
 def test_many_threads(api, reranker):
-    api.delay = 0.005
+    api.delay = 0.05
     model = reranker("openai:m", window=3, step=2)
 
     def ask(n):
