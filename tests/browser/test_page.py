@@ -25,6 +25,7 @@ def ask(page, text=QUERY):
 
 
 def settled(page):
+    until(page, "document.querySelector('#found').getAttribute('aria-busy') === 'false'")
     until(page, "document.querySelector('#certain').textContent.includes('Reranked')")
 
 

@@ -63,6 +63,7 @@ async function ask() {
   state.asking?.abort();
   const query = part("query").value.trim();
   const where = filter();
+  busy(Boolean(query) && where !== undefined);
   if (!query || where === undefined) return;
   const asking = (state.asking = new AbortController());
   const hash = new URLSearchParams({ index: state.index.name, q: query, ...(where && { where: JSON.stringify(where) }) });
@@ -79,7 +80,14 @@ async function ask() {
   } catch (error) {
     if (error.name === "AbortError") return;
     part("error").textContent = error.message;
+  } finally {
+    if (asking === state.asking) busy(false);
   }
+}
+
+// Whether what is shown is about to be replaced.
+function busy(yes) {
+  part("found").setAttribute("aria-busy", String(yes));
 }
 
 // What the rerank stages make of the fused list, only a search can say.
@@ -298,6 +306,7 @@ part("ask").addEventListener("submit", (event) => {
 for (const id of ["query", "where"]) {
   part(id).addEventListener("input", () => {
     clearTimeout(state.timer);
+    busy(true);
     state.timer = setTimeout(ask, WAIT);
   });
 }
