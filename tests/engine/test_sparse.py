@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import hybrid
+from hybrid.index.sparse.postings import PostingsWriter
 
 WEIGHTS = {
     "cat": {"cat": 2.0, "animal": 0.5},
@@ -156,3 +157,15 @@ def test_documents_without_terms_take_none_from_others(tmp_path, storage):
                 assert index.get("a").vectors == {"sparse": {"ant": 0.5}}
                 assert not index.verify(deep=True).findings
                 index.optimize()
+
+
+def test_verifying_finds_weights_that_were_merged_as_counts(tmp_path, monkeypatch):
+    """As versions before did where the first segment had none: without the greatest weight of each term."""
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            PostingsWriter, "_worth", lambda self, starts, docs, values: np.ones(len(docs), np.uint8)
+        )
+        pipeline = hybrid.Pipeline([hybrid.Sparse(storage="float8")])
+        hybrid.create(tmp_path / "i", [document("a", {"ant": 0.5})], pipeline).close()
+    (finding,) = hybrid.verify(tmp_path / "i").findings
+    assert "other greatest weights than terms" in str(finding)
